@@ -1,0 +1,36 @@
+//! The reference server: thin wiring around `ota-server-core`.
+//!
+//! ```text
+//!   DIR/ota.sqlite        campaigns, jobs, devices, audit log: open it with any SQLite tool
+//!   DIR/artifacts/        images and leaf lists, named by their SHA-256
+//!   DIR/release.key       the release key, Ed25519, readable by its owner only
+//!   DIR/operator.tokens   name, roles and token of each operator, readable by its owner only
+//!   DIR/lock              held while a server runs on the folder
+//! ```
+//!
+//! The smallest loop: start, talk to it as an operator, stop.
+//!
+//! ```
+//! use linux_server::{Config, OperatorClient, start};
+//! # #[tokio::main]
+//! # async fn main() -> anyhow::Result<()> {
+//! let folder = tempfile::tempdir()?;
+//! let server = start(Config::local(folder.path())).await?;
+//! let author = OperatorClient::new(&server.url(), &server.tokens().author);
+//! let devices = tokio::task::spawn_blocking(move || author.devices()).await??;
+//! assert!(devices.is_empty());
+//! server.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+mod operators;
+mod server;
+
+pub use client::{ClientError, OperatorClient, Verb};
+pub use config::Config;
+pub use operators::OperatorTokens;
+pub use server::{Running, start};

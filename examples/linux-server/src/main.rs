@@ -1,0 +1,38 @@
+//! `ota-server`: serves until it is told to stop.
+
+use clap::Parser;
+use linux_server::{Config, start};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = Config::parse();
+    let data = config.data.clone();
+    let server = start(config).await?;
+    println!("listening    {}", server.url());
+    println!("release key  {}", hex(server.release_key().as_bytes()));
+    println!("operators    {}", data.join("operator.tokens").display());
+    wait_for_signal().await?;
+    server.stop().await
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

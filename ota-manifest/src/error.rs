@@ -1,0 +1,97 @@
+//! What can be wrong with bytes from outside.
+
+use thiserror::Error;
+
+/// Why a byte string is not a canonical encoding.
+///
+/// The sender is at fault in every case: a writer of this family produces none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The input ends inside a field.
+    #[error("input ends inside a field")]
+    Truncated,
+    /// A number is written longer than it needs to be.
+    #[error("number not in its shortest form")]
+    NonCanonical,
+    /// A number does not fit its field.
+    #[error("number does not fit its field")]
+    Overflow,
+    /// A tag (option, boolean, enumeration) has no meaning.
+    #[error("unknown tag {0}")]
+    UnknownTag(u8),
+    /// A list is longer than the format allows.
+    #[error("list of {found} entries where at most {limit} are allowed")]
+    TooMany {
+        /// Entries announced.
+        found: u32,
+        /// Entries allowed.
+        limit: u8,
+    },
+    /// A list that needs an entry has none.
+    #[error("empty list of {0}")]
+    Empty(&'static str),
+    /// A field's value contradicts its meaning.
+    #[error("field {0} has a value outside its range")]
+    OutOfRange(&'static str),
+    /// Bytes are left over after the last field.
+    #[error("{0} bytes left over")]
+    Trailing(usize),
+}
+
+/// Why a byte string is not an envelope frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The input ends inside the frame.
+    #[error("frame is cut short")]
+    Truncated,
+    /// The first four bytes are not `OTAM`.
+    #[error("not an update envelope")]
+    BadMagic,
+    /// The format number is not one this crate reads.
+    #[error("envelope format {0} is not supported")]
+    UnknownFormat(u8),
+    /// The kind number is unknown.
+    #[error("envelope kind {0} is not known")]
+    UnknownKind(u8),
+    /// No signature at all.
+    #[error("envelope carries no signature")]
+    NoSignature,
+    /// More signatures than [`MAX_SIGNATURES`](crate::MAX_SIGNATURES).
+    #[error("{0} signatures, more than allowed")]
+    TooManySignatures(u8),
+    /// A signature of no bytes.
+    #[error("empty signature")]
+    EmptySignature,
+    /// A signature algorithm number that is unknown.
+    #[error("signature algorithm {0} is not known")]
+    UnknownAlgorithm(u8),
+    /// Key ids are not strictly ascending: unsorted, or one is named twice.
+    #[error("key ids not strictly ascending")]
+    KeyOrder,
+    /// Bytes follow the last signature.
+    #[error("{0} bytes follow the envelope")]
+    Trailing(usize),
+}
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("expected {expected} hexadecimal digits")]
+pub struct ParseIdError {
+    /// Digits an identifier of this kind has.
+    pub expected: usize,
+}
+
+/// Why a manifest cannot be written.
+#[cfg(feature = "encode")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The output buffer is too small.
+    #[error("output buffer too small")]
+    BufferFull,
+    /// The values would not be accepted by a device; the reader's own verdict.
+    #[error("a device would refuse this manifest: {0}")]
+    Refused(DecodeError),
+}

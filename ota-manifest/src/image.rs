@@ -1,0 +1,133 @@
+//! One image of a manifest: the bytes that end up in flash and the payload that carries them.
+
+use crate::codec::Reader;
+use crate::{DecodeError, Digest};
+
+/// One firmware image, for one place in flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// What is updated: 0 is the application. Devices of format 1 admit no other number.
+    pub component: u8,
+    /// The address the image is linked for; it runs from nowhere else.
+    pub link_address: u32,
+    /// Length in flash, bytes, at least 1.
+    pub size: u32,
+    /// SHA-256 over the `size` bytes in flash.
+    pub digest: Digest,
+    /// Length of every chunk but the last.
+    pub chunk_size: ChunkSize,
+    /// Root of the chunk tree over the bytes in flash.
+    pub chunk_root: Digest,
+    /// How the bytes travel.
+    pub payload: Payload,
+}
+
+impl Image {
+    /// Number of chunks of the image in flash.
+    #[must_use]
+    pub const fn chunks(&self) -> u32 {
+        self.size.div_ceil(self.chunk_size.bytes())
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let image = Self {
+            component: reader.u8()?,
+            link_address: reader.u32()?,
+            size: reader.u32()?,
+            digest: reader.digest()?,
+            chunk_size: ChunkSize::from_log2(reader.u8()?)?,
+            chunk_root: reader.digest()?,
+            payload: Payload::read(reader)?,
+        };
+        if image.size == 0 { Err(DecodeError::OutOfRange("image size")) } else { Ok(image) }
+    }
+}
+
+/// How the bytes of an image travel. Tag 3 is reserved for encrypted payloads and refused by format 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// As they are.
+    Raw,
+    /// Compressed.
+    Compressed {
+        /// Which compression; none is defined yet.
+        codec: u8,
+        /// Compressed length, bytes.
+        size: u32,
+        /// SHA-256 over the compressed bytes.
+        digest: Digest,
+        /// Chunk root over the compressed bytes, checked before anything is decoded.
+        chunk_root: Digest,
+    },
+    /// As a difference to an image that the device holds.
+    Delta {
+        /// Which difference format; none is defined yet.
+        codec: u8,
+        /// SHA-256 of the image the difference applies to.
+        base: Digest,
+        /// Length of the difference, bytes.
+        size: u32,
+        /// SHA-256 over the difference.
+        digest: Digest,
+        /// Chunk root over the difference, checked before anything is decoded.
+        chunk_root: Digest,
+    },
+}
+
+impl Payload {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.tag()? {
+            0 => Ok(Self::Raw),
+            1 => Ok(Self::Compressed {
+                codec: reader.u8()?,
+                size: reader.u32()?,
+                digest: reader.digest()?,
+                chunk_root: reader.digest()?,
+            }),
+            2 => Ok(Self::Delta {
+                codec: reader.u8()?,
+                base: reader.digest()?,
+                size: reader.u32()?,
+                digest: reader.digest()?,
+                chunk_root: reader.digest()?,
+            }),
+            tag => Err(DecodeError::UnknownTag(tag)),
+        }
+    }
+}
+
+/// Length of a chunk: a power of two from 256 B to 64 KiB.
+///
+/// ```
+/// use ota_manifest::ChunkSize;
+/// assert_eq!(ChunkSize::from_log2(12)?.bytes(), 4096);
+/// assert!(ChunkSize::from_log2(7).is_err());
+/// # Ok::<(), ota_manifest::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkSize(u8);
+
+impl ChunkSize {
+    /// 4 KiB, the erase page of most microcontrollers.
+    pub const KIB4: Self = Self(12);
+
+    /// A chunk of 2^`log2` bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::OutOfRange`] below 2^8 or above 2^16 bytes.
+    pub const fn from_log2(log2: u8) -> Result<Self, DecodeError> {
+        if log2 < 8 || log2 > 16 { Err(DecodeError::OutOfRange("chunk size")) } else { Ok(Self(log2)) }
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        1 << self.0
+    }
+
+    /// Base-2 logarithm of the length, as it stands in the manifest.
+    #[must_use]
+    pub const fn log2(self) -> u8 {
+        self.0
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that is wrong with a frame, each with its own code.
+
+use ota_manifest::{Frame, FrameError, Kind, KeyId, frame_header};
+
+fn frame(payload: &[u8], signatures: &[(u8, [u8; 8], &[u8])]) -> Vec<u8> {
+    let mut bytes = frame_header(Kind::Manifest, u16::try_from(payload.len()).unwrap()).to_vec();
+    bytes.extend_from_slice(payload);
+    bytes.push(u8::try_from(signatures.len()).unwrap());
+    for (alg, id, signature) in signatures {
+        bytes.push(*alg);
+        bytes.extend_from_slice(id);
+        bytes.extend_from_slice(&u16::try_from(signature.len()).unwrap().to_le_bytes());
+        bytes.extend_from_slice(signature);
+    }
+    bytes
+}
+
+fn verdict(bytes: &[u8]) -> Option<FrameError> {
+    Frame::parse(bytes).err()
+}
+
+#[test]
+fn a_good_frame_comes_apart_into_what_it_was_made_of() {
+    let bytes = frame(b"payload", &[(1, [1; 8], &[7; 64]), (2, [2; 8], &[8; 64])]);
+    let frame = Frame::parse(&bytes).unwrap();
+    assert_eq!(frame.signed_bytes(), &bytes[..15]);
+    assert_eq!(frame.payload_unauthenticated(), b"payload");
+    assert_eq!(frame.encoded_len(), bytes.len());
+    let ids: Vec<_> = frame.signatures().map(|s| (s.alg as u8, s.key_id, s.bytes.len())).collect();
+    assert_eq!(ids, [(1, KeyId::new([1; 8]), 64), (2, KeyId::new([2; 8]), 64)]);
+}
+
+#[test]
+fn zero_signatures_empty_signature_duplicate_key_and_unknown_algorithm_have_their_own_codes() {
+    assert_eq!(verdict(&frame(b"x", &[])), Some(FrameError::NoSignature));
+    assert_eq!(verdict(&frame(b"x", &[(1, [1; 8], b"")])), Some(FrameError::EmptySignature));
+    assert_eq!(verdict(&frame(b"x", &[(1, [1; 8], b"s"), (1, [1; 8], b"s")])), Some(FrameError::KeyOrder));
+    assert_eq!(verdict(&frame(b"x", &[(1, [2; 8], b"s"), (1, [1; 8], b"s")])), Some(FrameError::KeyOrder));
+    assert_eq!(verdict(&frame(b"x", &[(9, [1; 8], b"s")])), Some(FrameError::UnknownAlgorithm(9)));
+    let nine: Vec<_> = (0..9u8).map(|n| (1, [n; 8], &b"s"[..])).collect();
+    assert_eq!(verdict(&frame(b"x", &nine)), Some(FrameError::TooManySignatures(9)));
+}
+
+#[test]
+fn magic_format_kind_and_bytes_left_over_have_their_own_codes() {
+    let good = frame(b"x", &[(1, [1; 8], b"s")]);
+    let changed = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        bytes
+    };
+    assert_eq!(verdict(&changed(0, b'X')), Some(FrameError::BadMagic));
+    assert_eq!(verdict(&changed(4, 2)), Some(FrameError::UnknownFormat(2)));
+    assert_eq!(verdict(&changed(5, 4)), Some(FrameError::UnknownKind(4)));
+    let mut long = good.clone();
+    long.push(0);
+    assert_eq!(verdict(&long), Some(FrameError::Trailing(1)));
+    assert_eq!(Frame::parse_prefix(&long).map(|f| f.encoded_len()).ok(), Some(good.len()));
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let bytes = frame(b"payload", &[(1, [1; 8], &[7; 64])]);
+    for len in 0..bytes.len() {
+        assert_eq!(verdict(&bytes[..len]), Some(FrameError::Truncated), "{len}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Nothing is offered that a device could not prove: releases are checked with the device's own verifier.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ota_manifest::{Alg, ChunkSize, DeviceId, Digest, Frame, Manifest, SecurityVersion};
+use ota_verify::sign::describe_image;
+use ota_verify::{
+    AlgSet, AuthError, Authentic, Bootloader, DeviceState, Ed25519Key, Identity, PublicKey, Sha256,
+    TargetSlot, Trust, TrustedKey,
+};
+
+use crate::artifact::{ArtifactError, ArtifactStore, Stamp};
+use crate::fleet::{FleetError, PublishError};
+use crate::release::{Blob, Release, ReleaseImage, ReleaseNo};
+
+/// Proves releases, and remembers which files it has read, so that a poll costs a look at their metadata.
+pub(super) struct Prover {
+    key: Arc<Ed25519Key>,
+    max_image: u64,
+    proven: Mutex<BTreeMap<ReleaseNo, Vec<Stamp>>>,
+}
+
+impl Prover {
+    pub(super) fn new(key: &PublicKey, max_image: u64) -> Result<Self, PublishError> {
+        let bytes = <[u8; 32]>::try_from(key.as_bytes()).ok().filter(|_| key.alg() == Alg::Ed25519);
+        let key = Arc::new(Ed25519Key::new(bytes.ok_or(PublishError::UnknownAlgorithm)?));
+        Ok(Self { key, max_image, proven: Mutex::default() })
+    }
+
+    /// Whether envelope and artifacts are what they should be. The outer error is a storage that cannot be asked.
+    pub(super) async fn prove(
+        &self,
+        release: &Release,
+        artifacts: &dyn ArtifactStore,
+    ) -> Result<Result<(), PublishError>, FleetError> {
+        let mut stamps = Vec::new();
+        for blob in release.images.iter().flat_map(|image| [image.payload, image.leaves]) {
+            match artifacts.stamp(blob.digest).await? {
+                Some(stamp) if stamp.size == blob.size => stamps.push(stamp),
+                Some(_) => return Ok(Err(PublishError::Damaged(blob.digest))),
+                None => return Ok(Err(PublishError::ImageMissing(blob.digest))),
+            }
+        }
+        if self.proven().get(&release.no) == Some(&stamps) {
+            return Ok(Ok(()));
+        }
+        let verdict = self.read_and_prove(release, artifacts).await;
+        if verdict.is_ok() {
+            self.proven().insert(release.no, stamps);
+        }
+        match verdict {
+            Err(FleetError::Publish(error)) => Ok(Err(error)),
+            other => other.map(Ok),
+        }
+    }
+
+    async fn read_and_prove(
+        &self,
+        release: &Release,
+        artifacts: &dyn ArtifactStore,
+    ) -> Result<(), FleetError> {
+        let mut images = Vec::new();
+        for image in &release.images {
+            let bytes = read_whole(image.payload, self.max_image, artifacts).await?;
+            let leaves = read_whole(image.leaves, self.max_image, artifacts).await?;
+            images.push((*image, bytes, leaves));
+        }
+        let (envelope, key) = (release.envelope.clone(), Arc::clone(&self.key));
+        let task = tokio::task::spawn_blocking(move || prove_bytes(&envelope, &images, &key));
+        Ok(task.await.map_err(|_| FleetError::ShuttingDown)??)
+    }
+
+    /// The key that releases must be signed by.
+    pub(super) fn key(&self) -> Arc<Ed25519Key> {
+        Arc::clone(&self.key)
+    }
+
+    fn proven(&self) -> MutexGuard<'_, BTreeMap<ReleaseNo, Vec<Stamp>>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) async fn read_whole(
+    blob: Blob,
+    limit: u64,
+    artifacts: &dyn ArtifactStore,
+) -> Result<Vec<u8>, FleetError> {
+    if blob.size > limit {
+        return Err(PublishError::ImageTooLarge { size: blob.size, limit }.into());
+    }
+    match artifacts.read(blob.digest, 0..blob.size).await {
+        Ok(bytes) => Ok(bytes),
+        Err(ArtifactError::Missing(digest)) => Err(PublishError::ImageMissing(digest).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a release through every step a device takes, once for each image.
+pub(super) fn prove_bytes(
+    envelope: &[u8],
+    images: &[(ReleaseImage, Vec<u8>, Vec<u8>)],
+    key: &Ed25519Key,
+) -> Result<(), PublishError> {
+    for (image, bytes, leaves) in images {
+        let authentic = authenticate(envelope, key)?;
+        let manifest = authentic.manifest();
+        let named =
+            manifest.image_for(image.link_address).filter(|named| named.digest == image.payload.digest);
+        let chunk = named.map(|named| (named.chunk_size, named.chunk_root));
+        let (chunk_size, chunk_root) = chunk.ok_or(PublishError::Damaged(image.payload.digest))?;
+        prove_leaves(bytes, leaves, image, chunk_size, chunk_root)?;
+        let state = willing_device(manifest, image.link_address);
+        let mut stream = authentic.admit(&state)?.into_stream();
+        stream.update(bytes);
+        let _proof = stream.finish()?;
+    }
+    Ok(())
+}
+
+/// Reads an envelope as a device does.
+pub(super) fn authenticate<'a>(envelope: &'a [u8], key: &Ed25519Key) -> Result<Authentic<'a>, PublishError> {
+    let keys = [TrustedKey::new(ota_manifest::Role::Release, key)];
+    let frame = Frame::parse(envelope).map_err(|_| AuthError::BadSignature)?;
+    Ok(Trust::pinned(&keys).authenticate(frame, ota_manifest::Role::Release)?)
+}
+
+/// The leaf list must be the one that the manifest's root was computed from.
+fn prove_leaves(
+    bytes: &[u8],
+    leaves: &[u8],
+    image: &ReleaseImage,
+    chunk: ChunkSize,
+    root: Digest,
+) -> Result<(), PublishError> {
+    let described = describe_image(bytes, image.link_address, chunk)?;
+    if described.image.digest != image.payload.digest || described.image.chunk_root != root {
+        return Err(PublishError::Damaged(image.payload.digest));
+    }
+    if described.leaves != leaves || Sha256::of(&[leaves]) != image.leaves.digest {
+        return Err(PublishError::Damaged(image.leaves.digest));
+    }
+    Ok(())
+}
+
+/// The device that the release is for: of its kind, with room, running nothing.
+fn willing_device<'d>(manifest: &Manifest<'_>, link_address: u32) -> DeviceState<'d> {
+    let class = manifest.classes.iter().next();
+    let hardware = (0..=u16::MAX).find(|revision| manifest.hardware.contains(*revision));
+    DeviceState {
+        identity: Identity {
+            vendor: manifest.vendor,
+            class: class.unwrap_or(ota_manifest::ClassId::new([0; 16])),
+            hardware: hardware.unwrap_or_default(),
+            device: manifest.target.unwrap_or(DeviceId::new([0; 16])),
+        },
+        running: None,
+        floor: SecurityVersion(0),
+        rejected: &[],
+        target: TargetSlot { link_address, usable: u32::MAX, erase_page: 1 },
+        bootloader: Bootloader { version: manifest.min_bootloader, algorithms: AlgSet::from_bits(u8::MAX) },
+    }
+}

@@ -1,0 +1,143 @@
+//! From the engine's values to the API's shapes.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use super::api::{
+    AuditInfo, CampaignInfo, DeviceInfo, ImageInfo, JobEventInfo, JobInfo, ReleaseInfo, WaveInfo,
+};
+use crate::audit::AuditRow;
+use crate::clock::UnixMs;
+use crate::device::Device;
+use crate::engine::CampaignView;
+use crate::release::Release;
+use crate::rollout::Tally;
+use crate::state::JobKind;
+use crate::store::{JobEvent, JobRow};
+
+impl From<&Release> for ReleaseInfo {
+    fn from(release: &Release) -> Self {
+        let images = release.images.iter().map(|image| ImageInfo {
+            link_address: image.link_address,
+            sha256: image.payload.digest.to_string(),
+            size: image.payload.size,
+            leaves_sha256: image.leaves.digest.to_string(),
+            leaves_size: image.leaves.size,
+        });
+        Self {
+            release: release.no.0,
+            version: release.version.to_string(),
+            epoch: release.order.epoch,
+            sequence: release.order.sequence,
+            security_version: release.security_version.0,
+            manifest: release.manifest.to_string(),
+            vendor: release.vendor.clone(),
+            class: release.class.clone(),
+            images: images.collect(),
+            author: release.author.clone(),
+            published_ms: release.published.0,
+        }
+    }
+}
+
+impl From<CampaignView> for CampaignInfo {
+    fn from(view: CampaignView) -> Self {
+        let CampaignView { campaign, total, waves } = view;
+        let waves =
+            waves.iter().map(|wave| WaveInfo { reach: wave.reach, counters: counters(&wave.added, false) });
+        Self {
+            campaign: campaign.no.0,
+            release: campaign.release.0,
+            state: campaign.state.name().into(),
+            wave: campaign.state.wave(),
+            halt_reason: campaign.state.halt_reason().map(|reason| reason.to_string()),
+            created_ms: campaign.created.0,
+            changed_ms: campaign.changed.0,
+            halted_ms: campaign.halted.map(|at| at.0),
+            gate_since_ms: campaign.gate_since.map(|at| at.0),
+            counters: counters(&total, true),
+            waves: waves.collect(),
+            name: campaign.name,
+            author: campaign.author,
+            approvals: campaign.approvals,
+            plan: campaign.plan,
+        }
+    }
+}
+
+fn counters(tally: &Tally, all: bool) -> BTreeMap<String, u32> {
+    let counted = JobKind::ALL.into_iter().map(|kind| (kind.name().into(), tally.get(kind)));
+    counted.filter(|(_, count)| all || *count > 0).collect()
+}
+
+impl From<JobRow> for JobInfo {
+    fn from(row: JobRow) -> Self {
+        let columns = row.job.state.columns();
+        Self {
+            job: row.id.to_string(),
+            campaign: row.campaign.0,
+            device: row.device.to_string(),
+            rank: row.rank,
+            wave: row.wave,
+            state: columns.state.into(),
+            reason: columns.reason.map(Into::into),
+            cause: columns.cause.map(Into::into),
+            boots: columns.boots,
+            code: columns.code,
+            attempt: row.job.attempt,
+            done: row.job.done,
+            offered_ms: row.job.offered.map(|at| at.0),
+            changed_ms: row.job.changed.0,
+            turned_away: row.job.turned_away,
+        }
+    }
+}
+
+impl From<JobEvent> for JobEventInfo {
+    fn from(event: JobEvent) -> Self {
+        Self {
+            at_ms: event.at.0,
+            attempt: event.attempt,
+            seq: event.seq,
+            what: event.what.into_owned(),
+            late: event.late,
+            done: event.done,
+            total: event.total,
+            reason: event.reason.map(Into::into),
+            cause: event.cause.map(Into::into),
+            boots: event.boots,
+            code: event.code,
+        }
+    }
+}
+
+impl From<&Device> for DeviceInfo {
+    fn from(device: &Device) -> Self {
+        let ms = |at: Option<UnixMs>| at.map(|at| at.0);
+        Self {
+            device: device.id.to_string(),
+            name: device.name.clone(),
+            enrolled_ms: device.enrolled.0,
+            removed_ms: ms(device.removed),
+            last_poll_ms: ms(device.last_poll),
+            polls: device.polls,
+            version: device.said.map(|said| said.version.to_string()),
+            running: device.said.map(|said| said.running.to_string()),
+        }
+    }
+}
+
+impl From<AuditRow> for AuditInfo {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            seq: row.seq,
+            at_ms: row.at.0,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            detail: row.detail,
+            prev: row.prev.to_string(),
+            hash: row.hash.to_string(),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The states of a job, as values and as the columns that people count.
+
+use ota_manifest::wire::{FailedStage, Refusal, ResetCause, RollbackReason, Stage};
+
+use crate::names::{Named, names};
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// Waits for its wave, for room in flight, or for its device to ask.
+    Queued,
+    /// The device was told and has not answered.
+    Offered,
+    /// The device found the manifest authentic and applicable.
+    Accepted,
+    /// Chunks are arriving.
+    Downloading,
+    /// All chunks are in flash.
+    Downloaded,
+    /// The image in flash is proven.
+    Verified,
+    /// The device is about to restart into the image.
+    PendingBoot,
+    /// The image runs and tests itself.
+    Testing,
+    /// The image passed its own test, or ran confirmed before the campaign came. The only success.
+    Confirmed,
+    /// The old image runs again.
+    RolledBack {
+        /// Why.
+        reason: RollbackReason,
+        /// What reset the device last.
+        cause: ResetCause,
+        /// Boots the image got.
+        boots: u8,
+    },
+    /// Begun and not finished.
+    Failed {
+        /// Where.
+        at: FailedStage,
+        /// The precise code in the device's log.
+        code: u16,
+    },
+    /// Refused by the device, or by the server on what the device says of itself; never begun.
+    Rejected {
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The device stayed too long in a stage.
+    TimedOut {
+        /// In which stage.
+        stage: JobKind,
+    },
+    /// Closed by an operator, or given up by the device on the server's word.
+    Cancelled,
+    /// The device runs something newer.
+    Superseded,
+    /// The device is no longer enrolled.
+    Removed,
+}
+
+impl JobState {
+    /// The state without its details.
+    #[must_use]
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Queued => JobKind::Queued,
+            Self::Offered => JobKind::Offered,
+            Self::Accepted => JobKind::Accepted,
+            Self::Downloading => JobKind::Downloading,
+            Self::Downloaded => JobKind::Downloaded,
+            Self::Verified => JobKind::Verified,
+            Self::PendingBoot => JobKind::PendingBoot,
+            Self::Testing => JobKind::Testing,
+            Self::Confirmed => JobKind::Confirmed,
+            Self::RolledBack { .. } => JobKind::RolledBack,
+            Self::Failed { .. } => JobKind::Failed,
+            Self::Rejected { .. } => JobKind::Rejected,
+            Self::TimedOut { .. } => JobKind::TimedOut,
+            Self::Cancelled => JobKind::Cancelled,
+            Self::Superseded => JobKind::Superseded,
+            Self::Removed => JobKind::Removed,
+        }
+    }
+
+    /// The state as columns.
+    #[must_use]
+    pub fn columns(&self) -> StateColumns {
+        let bare =
+            StateColumns { state: self.kind().name(), reason: None, cause: None, boots: None, code: None };
+        match *self {
+            Self::RolledBack { reason, cause, boots } => StateColumns {
+                reason: Some(reason.name()),
+                cause: Some(cause.name()),
+                boots: Some(boots),
+                ..bare
+            },
+            Self::Failed { at, code } => StateColumns { reason: Some(at.name()), code: Some(code), ..bare },
+            Self::Rejected { refusal } => StateColumns { reason: Some(refusal.name()), ..bare },
+            Self::TimedOut { stage } => StateColumns { reason: Some(stage.name()), ..bare },
+            _ => bare,
+        }
+    }
+
+    /// The state that these columns mean; `None` if no writer of this crate wrote them.
+    #[must_use]
+    pub fn from_columns(
+        state: &str,
+        reason: Option<&str>,
+        cause: Option<&str>,
+        boots: u8,
+        code: u16,
+    ) -> Option<Self> {
+        Some(match JobKind::parse(state)? {
+            JobKind::Queued => Self::Queued,
+            JobKind::Offered => Self::Offered,
+            JobKind::Accepted => Self::Accepted,
+            JobKind::Downloading => Self::Downloading,
+            JobKind::Downloaded => Self::Downloaded,
+            JobKind::Verified => Self::Verified,
+            JobKind::PendingBoot => Self::PendingBoot,
+            JobKind::Testing => Self::Testing,
+            JobKind::Confirmed => Self::Confirmed,
+            JobKind::RolledBack => {
+                Self::RolledBack { reason: Named::parse(reason?)?, cause: Named::parse(cause?)?, boots }
+            }
+            JobKind::Failed => Self::Failed { at: Named::parse(reason?)?, code },
+            JobKind::Rejected => Self::Rejected { refusal: Named::parse(reason?)? },
+            JobKind::TimedOut => Self::TimedOut { stage: Named::parse(reason?)? },
+            JobKind::Cancelled => Self::Cancelled,
+            JobKind::Superseded => Self::Superseded,
+            JobKind::Removed => Self::Removed,
+        })
+    }
+}
+
+impl From<Stage> for JobState {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Accepted => Self::Accepted,
+            Stage::Downloading { .. } => Self::Downloading,
+            Stage::Downloaded => Self::Downloaded,
+            Stage::Verified => Self::Verified,
+            Stage::PendingBoot => Self::PendingBoot,
+            Stage::Testing => Self::Testing,
+            Stage::Confirmed => Self::Confirmed,
+            Stage::RolledBack { reason, cause, boots } => Self::RolledBack { reason, cause, boots },
+            Stage::Rejected { refusal } => Self::Rejected { refusal },
+            Stage::Failed { at, code } => Self::Failed { at, code },
+            Stage::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A state in the form in which a store keeps it and a person counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateColumns {
+    /// [`JobKind`] by name.
+    pub state: &'static str,
+    /// Rollback reason, refusal, failed stage or silent stage, by name.
+    pub reason: Option<&'static str>,
+    /// Reset cause by name.
+    pub cause: Option<&'static str>,
+    /// Boots the image got.
+    pub boots: Option<u8>,
+    /// The device's code.
+    pub code: Option<u16>,
+}
+
+/// A [`JobState`] without its details. In the order in which a job passes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum JobKind {
+    /// [`JobState::Queued`].
+    Queued = 0,
+    /// [`JobState::Offered`].
+    Offered = 1,
+    /// [`JobState::Accepted`].
+    Accepted = 2,
+    /// [`JobState::Downloading`].
+    Downloading = 3,
+    /// [`JobState::Downloaded`].
+    Downloaded = 4,
+    /// [`JobState::Verified`].
+    Verified = 5,
+    /// [`JobState::PendingBoot`].
+    PendingBoot = 6,
+    /// [`JobState::Testing`].
+    Testing = 7,
+    /// [`JobState::Confirmed`].
+    Confirmed = 8,
+    /// [`JobState::RolledBack`].
+    RolledBack = 9,
+    /// [`JobState::Failed`].
+    Failed = 10,
+    /// [`JobState::Rejected`].
+    Rejected = 11,
+    /// [`JobState::TimedOut`].
+    TimedOut = 12,
+    /// [`JobState::Cancelled`].
+    Cancelled = 13,
+    /// [`JobState::Superseded`].
+    Superseded = 14,
+    /// [`JobState::Removed`].
+    Removed = 15,
+}
+
+impl JobKind {
+    /// Every kind, in order.
+    pub const ALL: [Self; 16] = [
+        Self::Queued,
+        Self::Offered,
+        Self::Accepted,
+        Self::Downloading,
+        Self::Downloaded,
+        Self::Verified,
+        Self::PendingBoot,
+        Self::Testing,
+        Self::Confirmed,
+        Self::RolledBack,
+        Self::Failed,
+        Self::Rejected,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Superseded,
+        Self::Removed,
+    ];
+
+    /// The kind's name, as it stands in columns and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Named::name(self)
+    }
+
+    /// Between offered and finished.
+    #[must_use]
+    pub fn is_in_flight(self) -> bool {
+        Self::Offered <= self && self <= Self::Testing
+    }
+
+    /// Closed.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        self >= Self::Confirmed
+    }
+
+    /// Closed in a way that says something about the release.
+    #[must_use]
+    pub fn is_verdict(self) -> bool {
+        Self::Confirmed <= self && self <= Self::TimedOut
+    }
+}
+
+names!(JobKind {
+    Queued => "queued",
+    Offered => "offered",
+    Accepted => "accepted",
+    Downloading => "downloading",
+    Downloaded => "downloaded",
+    Verified => "verified",
+    PendingBoot => "pending_boot",
+    Testing => "testing",
+    Confirmed => "confirmed",
+    RolledBack => "rolled_back",
+    Failed => "failed",
+    Rejected => "rejected",
+    TimedOut => "timed_out",
+    Cancelled => "cancelled",
+    Superseded => "superseded",
+    Removed => "removed",
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_survives_its_columns() {
+        let states = [
+            JobState::Queued,
+            JobState::Testing,
+            JobState::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 },
+            JobState::Failed { at: FailedStage::Verifying, code: 513 },
+            JobState::Rejected { refusal: Refusal::Unauthentic },
+            JobState::TimedOut { stage: JobKind::PendingBoot },
+            JobState::Removed,
+        ];
+        for state in states {
+            let c = state.columns();
+            let (boots, code) = (c.boots.unwrap_or(0), c.code.unwrap_or(0));
+            assert_eq!(JobState::from_columns(c.state, c.reason, c.cause, boots, code), Some(state));
+        }
+        for (number, kind) in JobKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+            assert_eq!(Named::parse(kind.name()), Some(kind));
+        }
+    }
+}

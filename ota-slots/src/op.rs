@@ -1,0 +1,176 @@
+//! Flash work as data: machines say what they want done, one of two loops does it.
+//!
+//! The same machine runs under [`run_blocking`], under `run_async` and, driven by hand, in tests. Rejected: polling one
+//! `async` body from a bootloader. Measured, that costs flash and links a panic for "resumed after completion".
+
+use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind};
+
+use crate::{Layout, SlotId};
+
+/// Bytes of work buffer the caller lends to a machine.
+pub const WORK_BUFFER: usize = 2048;
+
+/// Times a failed read is tried again: a transient read error is no reason to give up an image.
+const READ_RETRIES: usize = 3;
+
+/// A byte of flash, by the name of its region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// So many bytes into the journal.
+    Journal(u32),
+    /// So many bytes into a slot.
+    Slot(SlotId, u32),
+}
+
+/// One flash operation. `from..to` is the part of the work buffer that it fills or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// Read flash into the buffer.
+    Read {
+        /// First byte of flash.
+        at: Place,
+        /// First byte of the buffer.
+        from: usize,
+        /// Byte after the last of the buffer.
+        to: usize,
+    },
+    /// Program flash from the buffer.
+    Write {
+        /// First byte of flash; a multiple of the write size, as is the length.
+        at: Place,
+        /// First byte of the buffer.
+        from: usize,
+        /// Byte after the last of the buffer.
+        to: usize,
+    },
+    /// Erase one page.
+    Erase {
+        /// First byte of the page.
+        at: Place,
+    },
+}
+
+/// What a machine answers: more work, or its result.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// Do this and call again with how it went.
+    Op(Op),
+    /// Finished.
+    Done(T),
+}
+
+/// How the last operation went; `Ok` on the first call.
+pub type Outcome = Result<(), NorFlashErrorKind>;
+
+/// A sequence of flash operations that ends in a result.
+///
+/// Dropping a machine between two operations equals a power cut at that point, and is as safe.
+pub trait Machine {
+    /// What it ends in.
+    type Output;
+
+    /// Takes the outcome of the last operation and says what is next. Not to be called again after [`Step::Done`].
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output>;
+}
+
+/// Runs a sub-machine from inside `resume`: returns its operations, evaluates to its result.
+macro_rules! drive {
+    ($machine:expr, $buffer:expr, $last:expr) => {
+        match $machine.resume($buffer, $last) {
+            $crate::op::Step::Op(op) => return $crate::op::Step::Op(op),
+            $crate::op::Step::Done(output) => output,
+        }
+    };
+}
+pub(crate) use drive;
+
+/// Runs `machine` on `flash`. `feed` is called before every operation, none of which is longer than one page erase.
+pub fn run_blocking<M: Machine, F: NorFlash>(
+    mut machine: M,
+    flash: &mut F,
+    layout: &Layout,
+    buffer: &mut [u8; WORK_BUFFER],
+    mut feed: impl FnMut(),
+) -> M::Output {
+    let mut last = Ok(());
+    loop {
+        feed();
+        match machine.resume(buffer, last) {
+            Step::Op(op) => last = perform(op, flash, layout, buffer),
+            Step::Done(output) => return output,
+        }
+    }
+}
+
+fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8; WORK_BUFFER]) -> Outcome {
+    match op {
+        Op::Read { at, from, to } => {
+            let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            let mut outcome = flash.read(layout.address(at), bytes);
+            for _ in 0..READ_RETRIES {
+                if outcome.is_ok() {
+                    break;
+                }
+                outcome = flash.read(layout.address(at), bytes);
+            }
+            outcome.map_err(|e| e.kind())
+        }
+        Op::Write { at, from, to } => {
+            let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.write(layout.address(at), bytes).map_err(|e| e.kind())
+        }
+        Op::Erase { at } => {
+            let start = layout.address(at);
+            flash.erase(start, start + layout.geometry().erase_page).map_err(|e| e.kind())
+        }
+    }
+}
+
+/// [`run_blocking`] for asynchronous flash.
+#[cfg(feature = "async")]
+pub async fn run_async<M: Machine, F: embedded_storage_async::nor_flash::NorFlash>(
+    mut machine: M,
+    flash: &mut F,
+    layout: &Layout,
+    buffer: &mut [u8; WORK_BUFFER],
+    mut feed: impl FnMut(),
+) -> M::Output {
+    let mut last = Ok(());
+    loop {
+        feed();
+        match machine.resume(buffer, last) {
+            Step::Op(op) => last = perform_async(op, flash, layout, buffer).await,
+            Step::Done(output) => return output,
+        }
+    }
+}
+
+#[cfg(feature = "async")]
+async fn perform_async<F: embedded_storage_async::nor_flash::NorFlash>(
+    op: Op,
+    flash: &mut F,
+    layout: &Layout,
+    buffer: &mut [u8; WORK_BUFFER],
+) -> Outcome {
+    match op {
+        Op::Read { at, from, to } => {
+            let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            let mut outcome = flash.read(layout.address(at), bytes).await;
+            for _ in 0..READ_RETRIES {
+                if outcome.is_ok() {
+                    break;
+                }
+                outcome = flash.read(layout.address(at), bytes).await;
+            }
+            outcome.map_err(|e| e.kind())
+        }
+        Op::Write { at, from, to } => {
+            let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.write(layout.address(at), bytes).await.map_err(|e| e.kind())
+        }
+        Op::Erase { at } => {
+            let start = layout.address(at);
+            flash.erase(start, start + layout.geometry().erase_page).await.map_err(|e| e.kind())
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The factory's step: the first image, and the first record.
+
+use embedded_storage::nor_flash::NorFlashErrorKind;
+use ota_verify::VerifiedImage;
+use thiserror::Error;
+
+use crate::journal::{Append, Journal, JournalError};
+use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::parts::{ErasePages, WriteBytes};
+use crate::prove::{Policy, Prove, SlotError};
+use crate::{Layout, SlotId, SlotState, Snapshot};
+
+/// Why a device could not be provisioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// What was written does not prove itself: wrong key, wrong identity, wrong slot, or a flash fault.
+    #[error("the first image does not prove itself: {0}")]
+    Slot(#[from] SlotError),
+    /// The flash failed.
+    #[error("flash failed: {0:?}")]
+    Flash(NorFlashErrorKind),
+    /// The journal takes no record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Writes image, leaf list and envelope into a slot, proves them with the device's own eyes, and starts the journal.
+///
+/// Erases the whole slot and the whole journal. For the factory and for tests: nothing of it survives a power cut half-way,
+/// and nothing needs to; run it again.
+#[derive(Debug)]
+pub struct Provision<'a> {
+    layout: &'a Layout,
+    policy: &'a Policy<'a>,
+    slot: SlotId,
+    image: &'a [u8],
+    leaves: &'a [u8],
+    envelope: &'a [u8],
+    doing: Doing<'a>,
+}
+
+#[derive(Debug)]
+enum Doing<'a> {
+    ErasingSlot(ErasePages),
+    WritingImage(WriteBytes<'a>),
+    WritingLeaves(WriteBytes<'a>),
+    WritingEnvelope(WriteBytes<'a>),
+    Proving(Prove<'a>),
+    ErasingJournal(ErasePages, Option<VerifiedImage>),
+    Recording(Append<'a>, Option<VerifiedImage>),
+}
+
+impl<'a> Provision<'a> {
+    /// Prepares to write `image`, its `leaves` and its `envelope` into `slot`.
+    #[must_use]
+    pub fn new(
+        layout: &'a Layout,
+        policy: &'a Policy<'a>,
+        slot: SlotId,
+        image: &'a [u8],
+        leaves: &'a [u8],
+        envelope: &'a [u8],
+    ) -> Self {
+        let erase = ErasePages::slot(layout, slot, 0, layout.slot(slot).region.len);
+        Self { layout, policy, slot, image, leaves, envelope, doing: Doing::ErasingSlot(erase) }
+    }
+
+    fn write(&self, at: u32, bytes: &'a [u8]) -> WriteBytes<'a> {
+        WriteBytes::new(self.layout, self.slot, at, bytes)
+    }
+
+    fn leaves_offset(&self) -> u32 {
+        self.layout.leaves_offset(self.slot, u32::try_from(self.leaves.len() / 32).unwrap_or(u32::MAX))
+    }
+
+    fn first_record(&self, image: &VerifiedImage) -> Append<'a> {
+        let mut snapshot = Snapshot::blank();
+        snapshot.running = self.slot;
+        snapshot.set_state(self.slot, SlotState::Confirmed);
+        snapshot.set_manifest(self.slot, image.manifest_id(), image.order());
+        snapshot.floor = image.security_version();
+        Append::new(self.layout, Journal::empty(), snapshot, false)
+    }
+
+    /// What comes after a step that went well.
+    fn after(&self, flash: Result<(), NorFlashErrorKind>) -> Result<Doing<'a>, ProvisionError> {
+        flash.map_err(ProvisionError::Flash)?;
+        Ok(match &self.doing {
+            Doing::ErasingSlot(_) => Doing::WritingImage(self.write(0, self.image)),
+            Doing::WritingImage(_) => Doing::WritingLeaves(self.write(self.leaves_offset(), self.leaves)),
+            Doing::WritingLeaves(_) => {
+                Doing::WritingEnvelope(self.write(self.layout.envelope_offset(self.slot), self.envelope))
+            }
+            _ => {
+                let floor = Snapshot::blank().floor;
+                Doing::Proving(Prove::new(self.layout, self.policy, self.slot, None, floor))
+            }
+        })
+    }
+}
+
+impl Machine for Provision<'_> {
+    type Output = Result<VerifiedImage, ProvisionError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let mut last = last;
+        loop {
+            let next = match &mut self.doing {
+                Doing::ErasingSlot(erase) => {
+                    let done = drive!(erase, buffer, last);
+                    self.after(done)
+                }
+                Doing::WritingImage(write) | Doing::WritingLeaves(write) | Doing::WritingEnvelope(write) => {
+                    let done = drive!(write, buffer, last);
+                    self.after(done)
+                }
+                Doing::Proving(prove) => drive!(prove, buffer, last)
+                    .map(|image| Doing::ErasingJournal(ErasePages::journal(self.layout), Some(image)))
+                    .map_err(ProvisionError::Slot),
+                Doing::ErasingJournal(erase, image) => {
+                    let done = drive!(erase, buffer, last);
+                    let image = image.take();
+                    let append = image.as_ref().map(|image| self.first_record(image));
+                    match (done, append) {
+                        (Ok(()), Some(append)) => Ok(Doing::Recording(append, image)),
+                        (Err(error), _) => Err(ProvisionError::Flash(error)),
+                        (_, None) => Err(ProvisionError::Journal(JournalError)),
+                    }
+                }
+                Doing::Recording(append, image) => {
+                    let (_, written) = drive!(append, buffer, last);
+                    let image = image.take().ok_or(ProvisionError::Journal(JournalError));
+                    return Step::Done(written.map_err(ProvisionError::Journal).and(image));
+                }
+            };
+            match next {
+                Ok(doing) => self.doing = doing,
+                Err(error) => return Step::Done(Err(error)),
+            }
+            last = Ok(());
+        }
+    }
+}

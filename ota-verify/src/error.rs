@@ -1,0 +1,154 @@
+//! Why a step of the proof fails. Precise, for the device's own log; the wire gets one opaque number for all of
+//! [`AuthError`] and [`ProofError`].
+
+use ota_manifest::{DecodeError, Kind};
+use thiserror::Error;
+
+/// Why an envelope is not authentic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The envelope is of another kind than the role signs.
+    #[error("an envelope of kind {0:?} is not what this role signs")]
+    WrongKind(Kind),
+    /// Not one signature is by a key this device trusts in this role.
+    #[error("signed by no key this device trusts")]
+    UnknownKey,
+    /// A trusted key is named, and its signature does not verify.
+    #[error("signature does not verify")]
+    BadSignature,
+    /// Good signatures, but too few.
+    #[error("{found} of {needed} signatures")]
+    BelowThreshold {
+        /// Distinct trusted keys whose signature verified.
+        found: u8,
+        /// Signatures the role needs.
+        needed: u8,
+    },
+    /// The signed payload is not a manifest this device can read.
+    #[error("signed manifest cannot be read: {0}")]
+    Manifest(DecodeError),
+}
+
+impl AuthError {
+    /// The number in the device's log. Frozen.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::WrongKind(_) => 0x0201,
+            Self::UnknownKey => 0x0202,
+            Self::BadSignature => 0x0203,
+            Self::BelowThreshold { .. } => 0x0204,
+            Self::Manifest(_) => 0x0205,
+        }
+    }
+}
+
+/// Why an authentic manifest is not for this device, now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AdmitError {
+    /// Another maker's.
+    #[error("made for another vendor")]
+    WrongVendor,
+    /// Another product's.
+    #[error("made for another class of device")]
+    WrongClass,
+    /// Another hardware revision's.
+    #[error("not for this hardware revision")]
+    WrongHardware,
+    /// Made for one other device.
+    #[error("made for another device")]
+    WrongDevice,
+    /// Not newer than what runs.
+    #[error("not newer than the running firmware")]
+    NotNewer,
+    /// Below the anti-rollback floor.
+    #[error("security version below this device's floor")]
+    BelowFloor,
+    /// Rolled back on this device before.
+    #[error("was rolled back on this device before")]
+    RejectedBefore,
+    /// The bootloader is too old.
+    #[error("needs bootloader {needed}, this one is {found}")]
+    BootloaderTooOld {
+        /// Version needed.
+        needed: u16,
+        /// Version found.
+        found: u16,
+    },
+    /// The bootloader cannot check the signature.
+    #[error("the bootloader cannot check this signature algorithm")]
+    BootloaderAlgorithm,
+    /// Names a component that format-1 devices do not have.
+    #[error("component {0} is not known here")]
+    UnknownComponent(u8),
+    /// No image is linked for the target slot.
+    #[error("no image for the free slot")]
+    NoImageForSlot,
+    /// Image and leaf list do not fit the target slot.
+    #[error("image of {size} bytes does not fit the slot")]
+    TooLarge {
+        /// Image size, bytes.
+        size: u32,
+    },
+    /// The payload must be decoded and this device cannot.
+    #[error("payload encoding not supported")]
+    UnsupportedPayload,
+    /// Depends on other components, which format-1 devices do not have.
+    #[error("depends on a component that is not here")]
+    UnmetDependency,
+    /// A critical extension is unknown.
+    #[error("critical extension {0} is not known here")]
+    UnknownExtension(u16),
+}
+
+impl AdmitError {
+    /// The number in the device's log. Frozen.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::WrongVendor => 0x0301,
+            Self::WrongClass => 0x0302,
+            Self::WrongHardware => 0x0303,
+            Self::WrongDevice => 0x0304,
+            Self::NotNewer => 0x0305,
+            Self::BelowFloor => 0x0306,
+            Self::RejectedBefore => 0x0307,
+            Self::BootloaderTooOld { .. } => 0x0308,
+            Self::BootloaderAlgorithm => 0x0309,
+            Self::UnknownComponent(_) => 0x030A,
+            Self::NoImageForSlot => 0x030B,
+            Self::TooLarge { .. } => 0x030C,
+            Self::UnsupportedPayload => 0x030D,
+            Self::UnmetDependency => 0x030E,
+            Self::UnknownExtension(_) => 0x030F,
+        }
+    }
+}
+
+/// Why a byte stream is not the image of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// More or fewer bytes than the manifest says.
+    #[error("not {expected} bytes long")]
+    WrongLength {
+        /// Bytes the manifest says.
+        expected: u32,
+    },
+    /// The digest differs.
+    #[error("image digest differs")]
+    WrongDigest,
+}
+
+impl ProofError {
+    /// The number in the device's log. Frozen.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::WrongLength { .. } => 0x0401,
+            Self::WrongDigest => 0x0402,
+        }
+    }
+}

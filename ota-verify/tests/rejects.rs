@@ -1,0 +1,240 @@
+//! One test per attack: each refused with its own code, and the untouched control accepted.
+
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::ed25519::signature::Signer as _;
+use ota_manifest::{
+    ChunkSize, ClassId, DeviceId, ExtensionDraft, Frame, HardwareRange, ManifestDraft, ManifestId, Order, PayloadDraft,
+    Role, SecurityVersion, VendorId, Version,
+};
+use ota_verify::sign::{SealError, Signature, Signer, SignerError, describe_image, seal_manifest};
+use ota_verify::{
+    AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519Key, Identity, ProofError, PublicKey, TargetSlot,
+    Tbs, Trust, TrustedKey, VerifiedImage,
+};
+
+const FIRMWARE: [u8; 10_000] = [0x55; 10_000];
+
+struct Key(SigningKey);
+
+impl Key {
+    fn seeded(seed: u8) -> Self {
+        Self(SigningKey::from_bytes(&[seed; 32]))
+    }
+
+    fn public(&self) -> Ed25519Key {
+        Ed25519Key::new(self.0.verifying_key().to_bytes())
+    }
+}
+
+impl Signer for Key {
+    fn public_key(&self) -> PublicKey {
+        PublicKey::ed25519(self.0.verifying_key().to_bytes())
+    }
+
+    fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
+        Signature::new(&self.0.sign(tbs.as_bytes()).to_bytes())
+    }
+}
+
+fn draft() -> ManifestDraft {
+    let mut draft = ManifestDraft::new(VendorId::new([1; 16]), ClassId::new([2; 16]), Version::new(1, 1, 0));
+    draft.order = Order { epoch: 0, sequence: 5 };
+    draft.security_version = SecurityVersion(3);
+    draft.images.push(describe_image(&FIRMWARE, 0x8000, ChunkSize::KIB4).unwrap().image).unwrap();
+    draft
+}
+
+fn state() -> DeviceState<'static> {
+    DeviceState {
+        identity: Identity {
+            vendor: VendorId::new([1; 16]),
+            class: ClassId::new([2; 16]),
+            hardware: 4,
+            device: DeviceId::new([3; 16]),
+        },
+        running: Some(Order { epoch: 0, sequence: 4 }),
+        floor: SecurityVersion(3),
+        rejected: &[],
+        target: TargetSlot { link_address: 0x8000, usable: 0x10000, erase_page: 4096 },
+        bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Frame,
+    Auth(AuthError),
+    Admit(AdmitError),
+    Proof(ProofError),
+}
+
+/// The whole chain, as a device walks it, with release key seed 7.
+fn prove(envelope: &[u8], state: &DeviceState<'_>, firmware: &[u8]) -> Result<VerifiedImage, Verdict> {
+    let key = Key::seeded(7).public();
+    let keys = [TrustedKey::new(Role::Release, &key)];
+    let frame = Frame::parse(envelope).map_err(|_| Verdict::Frame)?;
+    let authentic = Trust::pinned(&keys).authenticate(frame, Role::Release).map_err(Verdict::Auth)?;
+    let mut stream = authentic.admit(state).map_err(Verdict::Admit)?.into_stream();
+    firmware.chunks(777).for_each(|bytes| stream.update(bytes));
+    stream.finish().map_err(Verdict::Proof)
+}
+
+fn sealed(draft: &ManifestDraft) -> Vec<u8> {
+    seal_manifest(draft, &[(&Key::seeded(7), Role::Release)]).unwrap()
+}
+
+fn refusal(change: impl FnOnce(&mut ManifestDraft), state: &DeviceState<'_>) -> Option<Verdict> {
+    let mut draft = draft();
+    change(&mut draft);
+    prove(&sealed(&draft), state, &FIRMWARE).err()
+}
+
+fn admit_refusal(change: impl FnOnce(&mut ManifestDraft)) -> Option<AdmitError> {
+    match refusal(change, &state()) {
+        Some(Verdict::Admit(error)) => Some(error),
+        other => panic!("expected a refusal by admit, got {other:?}"),
+    }
+}
+
+#[test]
+fn untouched_control_is_proven() {
+    let image = prove(&sealed(&draft()), &state(), &FIRMWARE).unwrap();
+    assert_eq!((image.size(), image.order().sequence, image.trial_attempts().get()), (10_000, 5, 3));
+    assert_eq!((image.version(), image.confirm_window_s()), (Version::new(1, 1, 0), 900));
+}
+
+#[test]
+fn every_single_bit_flip_and_every_truncation_of_an_envelope_is_refused() {
+    let good = sealed(&draft());
+    for bit in 0..8 * good.len() {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert!(prove(&bytes, &state(), &FIRMWARE).is_err(), "bit {bit}");
+    }
+    for len in 0..good.len() {
+        assert!(prove(&good[..len], &state(), &FIRMWARE).is_err(), "length {len}");
+    }
+}
+
+#[test]
+fn foreign_key_and_wrong_role_are_unknown_keys() {
+    let foreign = seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release)]).unwrap();
+    assert_eq!(prove(&foreign, &state(), &FIRMWARE).err(), Some(Verdict::Auth(AuthError::UnknownKey)));
+    // The right key, but it signed as approver: the role is part of what is signed.
+    let approval = seal_manifest(&draft(), &[(&Key::seeded(7), Role::Approval)]).unwrap();
+    assert_eq!(prove(&approval, &state(), &FIRMWARE).err(), Some(Verdict::Auth(AuthError::BadSignature)));
+}
+
+#[test]
+fn a_foreign_signature_beside_the_right_one_does_no_harm() {
+    let both =
+        seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release), (&Key::seeded(7), Role::Release)]).unwrap();
+    assert!(prove(&both, &state(), &FIRMWARE).is_ok());
+}
+
+#[test]
+fn small_order_key_that_lenient_verifiers_accept_is_refused() {
+    // The identity point as public key and as R with S = 0: "valid" for every message in the lenient equation.
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    struct Null([u8; 32], [u8; 64]);
+    impl Signer for Null {
+        fn public_key(&self) -> PublicKey {
+            PublicKey::ed25519(self.0)
+        }
+        fn sign(&self, _: &Tbs) -> Result<Signature, SignerError> {
+            Signature::new(&self.1)
+        }
+    }
+    let envelope = seal_manifest(&draft(), &[(&Null(identity, signature), Role::Release)]).unwrap();
+    let key = Ed25519Key::new(identity);
+    let keys = [TrustedKey::new(Role::Release, &key)];
+    let frame = Frame::parse(&envelope).unwrap();
+    let verdict = Trust::pinned(&keys).authenticate(frame, Role::Release).err();
+    assert_eq!(verdict, Some(AuthError::BadSignature));
+}
+
+#[test]
+fn manifest_for_somebody_else_is_refused() {
+    assert_eq!(admit_refusal(|d| d.vendor = VendorId::new([9; 16])), Some(AdmitError::WrongVendor));
+    assert_eq!(admit_refusal(|d| d.classes[0] = ClassId::new([9; 16])), Some(AdmitError::WrongClass));
+    let other = HardwareRange::new(5, 9).unwrap();
+    assert_eq!(admit_refusal(|d| d.hardware = other), Some(AdmitError::WrongHardware));
+    assert_eq!(admit_refusal(|d| d.target = Some(DeviceId::new([9; 16]))), Some(AdmitError::WrongDevice));
+    assert!(refusal(|d| d.target = Some(DeviceId::new([3; 16])), &state()).is_none());
+}
+
+#[test]
+fn old_repeated_rejected_and_below_floor_manifests_are_refused() {
+    assert_eq!(admit_refusal(|d| d.order.sequence = 4), Some(AdmitError::NotNewer));
+    assert_eq!(admit_refusal(|d| d.order.sequence = 3), Some(AdmitError::NotNewer));
+    assert_eq!(admit_refusal(|d| d.security_version = SecurityVersion(2)), Some(AdmitError::BelowFloor));
+    let id = prove(&sealed(&draft()), &state(), &FIRMWARE).unwrap().manifest_id();
+    let rejected = [ManifestId::NONE, id];
+    let state = DeviceState { rejected: &rejected, ..state() };
+    assert_eq!(refusal(|_| (), &state), Some(Verdict::Admit(AdmitError::RejectedBefore)));
+}
+
+#[test]
+fn at_boot_an_older_order_is_proven_but_the_floor_still_holds() {
+    let boot = DeviceState { running: None, ..state() };
+    assert_eq!(refusal(|d| d.order.sequence = 1, &boot), None);
+    let below = |d: &mut ManifestDraft| d.security_version = SecurityVersion(2);
+    assert_eq!(refusal(below, &boot), Some(Verdict::Admit(AdmitError::BelowFloor)));
+}
+
+#[test]
+fn what_this_bootloader_could_not_prove_is_refused_before_the_download() {
+    let needs = |d: &mut ManifestDraft| d.min_bootloader = 2;
+    assert_eq!(admit_refusal(needs), Some(AdmitError::BootloaderTooOld { needed: 2, found: 1 }));
+    let bootloader = Bootloader { version: 1, algorithms: AlgSet::NONE };
+    let state = DeviceState { bootloader, ..state() };
+    assert_eq!(refusal(|_| (), &state), Some(Verdict::Admit(AdmitError::BootloaderAlgorithm)));
+}
+
+#[test]
+fn contents_a_format_1_device_does_not_know_are_refused_each_with_its_code() {
+    assert_eq!(admit_refusal(|d| d.images[0].component = 1), Some(AdmitError::UnknownComponent(1)));
+    assert_eq!(admit_refusal(|d| d.images[0].link_address = 1), Some(AdmitError::NoImageForSlot));
+    let digest = draft().images[0].digest;
+    let compressed = PayloadDraft::Compressed { codec: 0, size: 1, digest, chunk_root: digest };
+    assert_eq!(admit_refusal(|d| d.images[0].payload = compressed), Some(AdmitError::UnsupportedPayload));
+    let ext = |critical| ExtensionDraft { id: 77, critical, bytes: [1].into_iter().collect() };
+    assert_eq!(
+        admit_refusal(|d| d.extensions.push(ext(true)).unwrap()),
+        Some(AdmitError::UnknownExtension(77))
+    );
+    assert_eq!(refusal(|d| d.extensions.push(ext(false)).unwrap(), &state()), None);
+    let big = |d: &mut ManifestDraft| d.images[0].size = u32::MAX;
+    assert_eq!(admit_refusal(big), Some(AdmitError::TooLarge { size: u32::MAX }));
+}
+
+#[test]
+fn image_one_byte_short_long_or_different_is_refused() {
+    let envelope = sealed(&draft());
+    let verdict = |bytes: &[u8]| prove(&envelope, &state(), bytes).err();
+    let wrong_length = Some(Verdict::Proof(ProofError::WrongLength { expected: 10_000 }));
+    assert_eq!(verdict(&FIRMWARE[1..]), wrong_length);
+    assert_eq!(verdict(&[0x55; 10_001]), wrong_length);
+    let mut flipped = FIRMWARE;
+    flipped[9_999] ^= 0x80;
+    assert_eq!(verdict(&flipped), Some(Verdict::Proof(ProofError::WrongDigest)));
+}
+
+#[test]
+fn envelope_without_signer_or_with_one_key_twice_is_not_made() {
+    assert_eq!(seal_manifest(&draft(), &[]), Err(SealError::SignerCount(0)));
+    let (a, b) = (Key::seeded(7), Key::seeded(7));
+    let twice: [(&dyn Signer, Role); 2] = [(&a, Role::Release), (&b, Role::Approval)];
+    assert_eq!(seal_manifest(&draft(), &twice), Err(SealError::SameKeyTwice));
+}
+
+#[test]
+fn minimal_envelope_is_at_most_220_bytes_with_one_signature_and_295_with_two() {
+    assert!(sealed(&draft()).len() <= 220, "{}", sealed(&draft()).len());
+    let both =
+        seal_manifest(&draft(), &[(&Key::seeded(7), Role::Release), (&Key::seeded(8), Role::Approval)]).unwrap();
+    assert!(both.len() <= 295, "{}", both.len());
+}

@@ -1,0 +1,32 @@
+//! Links only when no device crate needs an allocator: there is none.
+
+#![no_std]
+#![no_main]
+
+mod calls;
+
+use core::panic::PanicInfo;
+
+/// Where the linker starts to look for what is reachable.
+// SAFETY: no other symbol of this program is called `_start`, and nothing runs it: it is only linked.
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    #[cfg(feature = "manifest")]
+    calls::manifest();
+    #[cfg(feature = "verify")]
+    calls::verify();
+    #[cfg(feature = "slots")]
+    calls::slots();
+    #[cfg(feature = "agent")]
+    calls::agent();
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

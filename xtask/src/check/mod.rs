@@ -1,0 +1,133 @@
+//! The registry of checks. Cheap ones that only read files stand as functions in files of their own; those that
+//! start cargo once stand here.
+
+mod device;
+mod layers;
+mod msrv;
+mod package;
+mod source;
+mod unsafety;
+
+use anyhow::Result;
+
+use crate::cargo_metadata::Workspace;
+use crate::command::CommandLine;
+use crate::suite::Step;
+use crate::tool::Tool;
+use crate::{no_alloc, quickstart};
+
+/// All checks, in the order they run.
+pub(crate) const STEPS: [Step; 13] = [
+    Step { name: "fmt", about: "formatting", slow: false, needs: &[Tool::Component("rustfmt")], run: fmt },
+    Step {
+        name: "clippy",
+        about: "lints of all targets, the length of functions among them",
+        slow: false,
+        needs: &[Tool::Component("clippy"), Tool::CCompiler],
+        run: clippy,
+    },
+    Step {
+        name: "tests",
+        about: "all host tests and the code in the documentation",
+        slow: false,
+        needs: &[Tool::CCompiler],
+        run: tests,
+    },
+    Step {
+        name: "thumb",
+        about: "each device crate alone on bare metal, with each of its features",
+        slow: false,
+        needs: &[Tool::ThumbTarget],
+        run: device::check,
+    },
+    Step {
+        name: "no-alloc",
+        about: "a bare-metal program without an allocator links",
+        slow: false,
+        needs: &[Tool::ThumbTarget],
+        run: no_alloc::check,
+    },
+    Step {
+        name: "source",
+        about: "device code names neither alloc nor std",
+        slow: false,
+        needs: &[],
+        run: source::check,
+    },
+    Step {
+        name: "docs",
+        about: "documentation without warnings",
+        slow: true,
+        needs: &[Tool::CCompiler],
+        run: docs,
+    },
+    Step {
+        name: "layers",
+        about: "crates know only the crates below them",
+        slow: false,
+        needs: &[],
+        run: layers::check,
+    },
+    Step {
+        name: "msrv",
+        about: "device crates and the server's engine on the oldest supported toolchain",
+        slow: true,
+        needs: &[Tool::OldestToolchain],
+        run: msrv::check,
+    },
+    Step {
+        name: "deny",
+        about: "licences, sources and bans of all dependencies",
+        slow: true,
+        needs: &[Tool::CCompiler, Tool::CargoDeny],
+        run: deny,
+    },
+    Step {
+        name: "package",
+        about: "the published crates package and build from their packages",
+        slow: true,
+        needs: &[],
+        run: package::check,
+    },
+    Step {
+        name: "unsafe",
+        about: "every published crate forbids unsafe code",
+        slow: false,
+        needs: &[],
+        run: unsafety::check,
+    },
+    Step {
+        name: "quickstart",
+        about: "the whole flow, and what it must have shown",
+        slow: true,
+        needs: &[Tool::CCompiler],
+        run: quickstart::check,
+    },
+];
+
+/// The members, and the program that stands outside the workspace.
+fn fmt(_: &Workspace) -> Result<()> {
+    CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
+    let manifest = format!("{}/Cargo.toml", no_alloc::FOLDER);
+    CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
+}
+
+/// All targets, so that tests and examples are linted as well; all features, so that nothing hides behind one.
+fn clippy(_: &Workspace) -> Result<()> {
+    let args = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    CommandLine::cargo().args(args).run()
+}
+
+fn tests(_: &Workspace) -> Result<()> {
+    CommandLine::cargo().args(["test", "--workspace"]).run()
+}
+
+fn docs(_: &Workspace) -> Result<()> {
+    let args = ["doc", "--workspace", "--no-deps", "--all-features"];
+    CommandLine::cargo().args(args).env("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+/// Without `advisories`: whether a dependency has a known flaw changes without a change here, and needs the network.
+fn deny(_: &Workspace) -> Result<()> {
+    CommandLine::cargo().args(["deny", "check", "bans", "licenses", "sources"]).run()
+}

@@ -1,0 +1,19 @@
+//! The oldest supported toolchain still builds what promises it: the device crates with all their features and the
+//! server's engine. Adapters of the server may need newer ones and say so.
+
+use anyhow::Result;
+
+use crate::cargo_metadata::Workspace;
+use crate::command::CommandLine;
+use crate::family::{DEVICE_CRATES, SERVER_CRATE, THUMB};
+
+/// Builds apart from everything else: two toolchains in one folder would rebuild each other's work.
+pub(crate) fn check(workspace: &Workspace) -> Result<()> {
+    let toolchain = workspace.msrv()?;
+    let target = workspace.target().join("msrv");
+    let check = || CommandLine::cargo_of(&toolchain).arg("check").arg("--target-dir").arg(&target);
+    for name in DEVICE_CRATES {
+        check().args(["-p", name, "--all-features"]).run()?;
+    }
+    check().args(["-p", SERVER_CRATE, "--no-default-features", "--target", THUMB]).run()
+}

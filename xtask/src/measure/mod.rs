@@ -1,0 +1,99 @@
+//! The home of every figure: each number the documentation states comes from a measurement registered here.
+
+mod size;
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+
+use crate::cargo_metadata::Workspace;
+use crate::quickstart::{self, Figures};
+
+/// One named measurement.
+pub(crate) struct Measurement {
+    name: &'static str,
+    about: &'static str,
+    /// Takes it. A figure's name ends in its unit.
+    take: fn(&Workspace) -> Result<Figures>,
+}
+
+/// All measurements.
+const MEASUREMENTS: [Measurement; 2] = [
+    Measurement {
+        name: "size",
+        about: "flash taken by the device crates on bare metal, optimised for size",
+        take: size::take,
+    },
+    Measurement {
+        name: "quickstart",
+        about: "one run of the whole flow with the default number of devices",
+        take: |_| quickstart::run(),
+    },
+];
+
+/// The measurement called `name`.
+///
+/// # Errors
+///
+/// When there is none; the message lists all.
+pub(crate) fn find(name: &str) -> Result<&'static Measurement> {
+    let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
+    found.with_context(|| format!("there is no measurement called {name}; there are:\n{}", listing()))
+}
+
+/// Takes a measurement and prints its figures on standard output, as a table or as one JSON object.
+///
+/// # Errors
+///
+/// When it cannot be taken.
+pub(crate) fn report(measurement: &Measurement, workspace: &Workspace, json: bool) -> Result<()> {
+    std::env::set_current_dir(workspace.root())?;
+    let figures = (measurement.take)(workspace)?;
+    if json {
+        println!("{}", serde_json::to_string(&figures)?);
+    } else {
+        print!("{}", table(&figures));
+    }
+    Ok(())
+}
+
+/// The measurements, one per line.
+pub(crate) fn listing() -> String {
+    let mut text = String::new();
+    for measurement in &MEASUREMENTS {
+        let _ = writeln!(text, "  {:<12}{}", measurement.name, measurement.about);
+    }
+    text
+}
+
+fn table(figures: &Figures) -> String {
+    let width = figures.keys().map(String::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in figures {
+        let _ = writeln!(text, "{name:<width$}  {:>12}", value.to_string());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_list() {
+        let error = find("speed").err().unwrap().to_string();
+        assert!(error.starts_with("there is no measurement called speed; there are:\n"), "{error}");
+        assert!(MEASUREMENTS.iter().all(|measurement| error.contains(measurement.name)), "{error}");
+    }
+
+    #[test]
+    fn figures_line_up() {
+        let figures = json!({ "a_bytes": 12, "longer_bytes": 3456 });
+        assert_eq!(
+            table(figures.as_object().unwrap()),
+            "a_bytes                 12\nlonger_bytes          3456\n"
+        );
+    }
+}
