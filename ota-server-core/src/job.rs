@@ -1,5 +1,7 @@
 //! One device's part in one campaign, and what a report does to it.
 
+use core::cmp::Ordering;
+
 use ota_manifest::JobId;
 use ota_manifest::wire::{Report, Stage};
 
@@ -36,6 +38,8 @@ pub struct Job {
     pub not_before: UnixMs,
     /// Polls of the device that were answered "nothing" because the campaign had stopped.
     pub turned_away: u32,
+    /// Bytes of images and leaf lists sent to the device for this job.
+    pub served: u64,
     /// Timeline rows written.
     pub events: u16,
 }
@@ -69,6 +73,7 @@ impl Job {
             changed: now,
             not_before: UnixMs(0),
             turned_away: 0,
+            served: 0,
             events: 0,
         }
     }
@@ -116,22 +121,25 @@ impl Job {
     }
 
     fn advance(&mut self, report: &Report) -> Effect {
-        if report.attempt != self.attempt || !self.kind().is_in_flight() {
+        if report.attempt != self.attempt {
             return Effect::Late;
         }
-        let further = match report.stage {
-            Stage::Downloading { done, .. } if done > self.done => {
-                self.done = done;
-                true
-            }
-            _ => false,
-        };
-        let reported = JobState::from(report.stage).kind();
-        match reported.cmp(&self.kind()) {
-            core::cmp::Ordering::Greater => Effect::Moved,
-            core::cmp::Ordering::Equal if further => Effect::Progress,
+        let further = self.note_progress(report.stage);
+        let (reported, current) = (JobState::from(report.stage).kind(), self.kind());
+        match reported.cmp(&current) {
+            _ if !current.is_in_flight() => Effect::Late,
+            Ordering::Greater => Effect::Moved,
+            Ordering::Equal if further => Effect::Progress,
             _ => Effect::Late,
         }
+    }
+
+    /// Remembers how far the download has come; true if that is further than known.
+    fn note_progress(&mut self, stage: Stage) -> bool {
+        let Stage::Downloading { done, .. } = stage else { return false };
+        let further = done > self.done;
+        self.done = self.done.max(done);
+        further
     }
 
     /// Queues the job again under a new attempt number; `false` if the numbers have run out.

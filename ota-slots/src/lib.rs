@@ -86,6 +86,6 @@ pub use snapshot::{
     BROWN_OUT_BUDGET, Event, JOURNAL_FORMAT, OPAQUE, RECORD, REJECTED, SlotState, Snapshot, Strategy,
 };
 pub use staging::{
-    CheckLeaves, FindResumePoint, ResumePoint, Staging, StoreChunk, StoreError, StoreLeaves,
+    CheckLeaves, FindResumePoint, LoadChunk, ResumePoint, Staging, StoreChunk, StoreError, StoreLeaves,
 };
 pub use parts::ErasePages;

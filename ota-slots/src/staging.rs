@@ -2,8 +2,9 @@
 //!
 //! A *block* is a chunk or an erase page, whichever is larger. Blocks are filled in order, each erased right before, even
 //! if it reads blank (after an interrupted erase it does). To resume, blocks are read from the front: those whose chunks
-//! match their leaves are held. The last of them is fetched again all the same: power may have failed during its last
-//! program operation, and bits that were almost programmed read right today and wrong tomorrow.
+//! match their leaves are held. The last of them is to be written again all the same (read it with `load_chunk` first):
+//! power may have failed during its last program operation, and bits that were almost programmed read right today and
+//! wrong tomorrow.
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
 use ota_manifest::{Digest, Image, ManifestId};
@@ -138,6 +139,12 @@ impl<'a> Staging<'a> {
     fn page_end(&self, start: u32) -> u32 {
         let page = self.layout.geometry().erase_page;
         start.saturating_add(self.block_bytes()).min(self.image.size.next_multiple_of(page))
+    }
+
+    /// Reads a chunk that the slot holds into `into`, which has its length, and checks it against its leaf.
+    #[must_use]
+    pub fn load_chunk<'d>(&'d self, chunk: u32, into: &'d mut [u8]) -> LoadChunk<'d> {
+        LoadChunk { staging: self, chunk, into, leaf: None, read: 0, asked: 0, begun: false }
     }
 
     /// Checks a chunk against its leaf and writes it. Its block must have been erased by [`Self::erase_block`], and the
@@ -293,6 +300,61 @@ impl Machine for FindResumePoint<'_> {
             self.check = CheckChunk::new(chunk + 1);
             last = Ok(());
         }
+    }
+}
+
+/// See [`Staging::load_chunk`].
+#[derive(Debug)]
+pub struct LoadChunk<'d> {
+    staging: &'d Staging<'d>,
+    chunk: u32,
+    into: &'d mut [u8],
+    leaf: Option<Digest>,
+    read: usize,
+    asked: usize,
+    begun: bool,
+}
+
+impl LoadChunk<'_> {
+    fn take(&mut self, buffer: &[u8; WORK_BUFFER]) {
+        if self.leaf.is_none() {
+            self.leaf = Some(leaf_in(buffer));
+        }
+        let place = self.into.iter_mut().skip(self.read).take(self.asked);
+        place.zip(buffer).for_each(|(to, from)| *to = *from);
+        self.read += self.asked;
+    }
+
+    fn verdict(&self) -> Result<(), StoreError> {
+        let found = leaf_hash(self.chunk, self.into);
+        let good = self.leaf.is_some_and(|leaf| digests_equal(&leaf, &found));
+        if good { Ok(()) } else { Err(StoreError::WrongDigest) }
+    }
+}
+
+impl Machine for LoadChunk<'_> {
+    type Output = Result<(), StoreError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        if let Err(error) = last {
+            return Step::Done(Err(StoreError::Flash(error)));
+        }
+        let len = self.staging.chunk_len(self.chunk) as usize;
+        if !core::mem::replace(&mut self.begun, true) {
+            return if len == 0 || self.into.len() != len {
+                Step::Done(Err(StoreError::OutOfRange))
+            } else {
+                Step::Op(self.staging.read_leaf(self.chunk))
+            };
+        }
+        self.take(buffer);
+        if self.read == len {
+            return Step::Done(self.verdict());
+        }
+        self.asked = (len - self.read).min(PIECE);
+        let start = u64::from(self.chunk) * u64::from(self.staging.image.chunk_size.bytes()) + self.read as u64;
+        let at = Place::Slot(self.staging.slot, u32::try_from(start).unwrap_or(u32::MAX));
+        Step::Op(Op::Read { at, from: 0, to: self.asked.next_multiple_of(LEAF_LEN) })
     }
 }
 

@@ -62,7 +62,6 @@ impl<'k> Trust<'k> {
     ///
     /// # Errors
     /// [`AuthError`]; tell a peer no more than "not authentic".
-    #[expect(clippy::needless_pass_by_value, reason = "the unproven frame ends here; nobody keeps a twin of it")]
     pub fn authenticate<'a>(&self, frame: Frame<'a>, role: Role) -> Result<Authentic<'a>, AuthError> {
         if frame.kind() != Kind::Manifest || !matches!(role, Role::Release | Role::Approval) {
             return Err(AuthError::WrongKind(frame.kind()));

@@ -83,6 +83,8 @@ async fn a_good_release_reaches_everybody_and_a_bad_one_stops_at_the_canary() {
         count(folder.path(), "SELECT count(*) FROM job WHERE state = 'confirmed' AND campaign = 1").await,
         5
     );
+    let served = "SELECT count(*) FROM job WHERE campaign = 1 AND served = 20000";
+    assert_eq!(count(folder.path(), served).await, 5, "the image once for each, counted in bytes");
     let reason =
         "SELECT count(*) FROM job WHERE state = 'rolled_back' AND reason = 'self_test' AND boots = 1";
     assert_eq!(count(folder.path(), reason).await, 1);

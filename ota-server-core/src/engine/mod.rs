@@ -67,6 +67,15 @@ pub enum Event<'a> {
         /// What.
         command: Command,
     },
+    /// A device was sent a part of an artifact.
+    Served {
+        /// Which one.
+        device: DeviceId,
+        /// For which job.
+        job: JobId,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// The artifacts and the envelope of a release were proven, or are not what they should be.
     Readiness {
         /// Which release.
@@ -221,6 +230,7 @@ impl Engine {
         let answer = match event {
             Event::Poll { device, poll } => self.on_poll(device, poll, now),
             Event::Report { device, report } => self.on_report(device, report, now),
+            Event::Served { device, job, bytes } => self.on_served(device, job, bytes),
             Event::Operator { actor, command } => self.on_command(actor, command, now)?,
             Event::Readiness { release, ready, detail } => self.on_readiness(release, ready, detail, now),
             Event::Tick => self.on_tick(now),

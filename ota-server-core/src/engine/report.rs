@@ -1,7 +1,7 @@
 //! A device reports.
 
-use ota_manifest::DeviceId;
 use ota_manifest::wire::{Refusal, Report, Stage};
+use ota_manifest::{DeviceId, JobId};
 
 use super::{Answer, Engine};
 use crate::campaign::CampaignState;
@@ -12,7 +12,7 @@ use crate::state::JobState;
 
 impl Engine {
     pub(super) fn on_report(&mut self, id: DeviceId, report: &Report, now: UnixMs) -> Answer {
-        let Some(at) = self.locate(id, report) else { return Answer::Refused(Refusal::Gone) };
+        let Some(at) = self.locate(id, report.job) else { return Answer::Refused(Refusal::Gone) };
         let Some(work) = self.works.get_mut(&at.campaign) else { return Answer::Refused(Refusal::Gone) };
         let before = work.job(at.rank).map_or(0, |job| job.done);
         let Some(effect) = work.change(at.rank, |job| job.apply(report, now)) else {
@@ -30,9 +30,18 @@ impl Engine {
         self.reply(at, report)
     }
 
-    fn locate(&self, id: DeviceId, report: &Report) -> Option<JobRef> {
+    pub(super) fn on_served(&mut self, id: DeviceId, job: JobId, bytes: u64) -> Answer {
+        let work = self.locate(id, job).and_then(|at| Some((at.rank, self.works.get_mut(&at.campaign)?)));
+        if let Some((rank, work)) = work {
+            work.change(rank, |job| job.served = job.served.saturating_add(bytes));
+        }
+        Answer::Done
+    }
+
+    /// The job of this id, if it is this device's.
+    fn locate(&self, id: DeviceId, job: JobId) -> Option<JobRef> {
         let device = self.known(id)?;
-        let parts = JobParts::of(report.job);
+        let parts = JobParts::of(job);
         let work = self.works.get(&parts.campaign)?;
         let theirs = work.job(parts.rank)?.device == device && work.parts(parts.rank)? == parts;
         theirs.then_some(JobRef { campaign: parts.campaign, rank: parts.rank })

@@ -116,7 +116,8 @@ impl Core {
 
     fn take_pending(&self) -> (Batch, StoreVersion, Outcome) {
         let mut memory = self.memory();
-        let batch = core::mem::take(&mut memory.pending);
+        let mut batch = core::mem::take(&mut memory.pending);
+        batch.squeeze();
         let outcome = core::mem::take(&mut memory.outcome);
         (batch, memory.version, outcome)
     }

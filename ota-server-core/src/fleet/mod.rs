@@ -193,12 +193,20 @@ impl Fleet {
         self.look(|engine| engine.object(device, job, image, object))
     }
 
-    /// Reads a part of an artifact.
+    /// Reads a part of an artifact for a job of a device, and counts the bytes.
     ///
     /// # Errors
     /// [`FleetError::Artifact`].
-    pub async fn read(&self, blob: Blob, range: Range<u64>) -> Result<Vec<u8>, FleetError> {
-        Ok(self.inner.artifacts.read(blob.digest, range).await?)
+    pub async fn serve(
+        &self,
+        device: DeviceId,
+        job: JobId,
+        blob: Blob,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, FleetError> {
+        let bytes = self.inner.artifacts.read(blob.digest, range).await?;
+        self.step(Event::Served { device, job, bytes: bytes.len() as u64 }).await?;
+        Ok(bytes)
     }
 
     /// Makes sure that the engine knows whether a release may be offered.

@@ -212,6 +212,8 @@ pub struct JobInfo {
     pub changed_ms: u64,
     /// Polls answered "nothing" because the campaign had stopped.
     pub turned_away: u32,
+    /// Bytes of images and leaf lists sent for it.
+    pub served: u64,
 }
 
 /// A job and everything that happened to it.

@@ -89,6 +89,7 @@ impl From<JobRow> for JobInfo {
             offered_ms: row.job.offered.map(|at| at.0),
             changed_ms: row.job.changed.0,
             turned_away: row.job.turned_away,
+            served: row.job.served,
         }
     }
 }

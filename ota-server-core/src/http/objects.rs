@@ -35,7 +35,7 @@ pub(super) async fn object(
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => return Ok(unsatisfiable(blob.size)),
     };
-    let bytes = fleet.read(blob, range.clone()).await?;
+    let bytes = fleet.serve(device, job, blob, range.clone()).await?;
     let mut response = (status, bytes).into_response();
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

@@ -14,6 +14,7 @@ pub use sqlite::{SCHEMA, SqliteStore};
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::Future;
@@ -90,6 +91,18 @@ impl Batch {
             && self.jobs.is_empty()
             && self.events.is_empty()
             && self.audit.is_empty()
+    }
+
+    /// Drops devices and jobs that a later row of the same key replaces.
+    pub fn squeeze(&mut self) {
+        let mut seen = BTreeSet::new();
+        self.devices.reverse();
+        self.devices.retain(|row| seen.insert(row.id));
+        self.devices.reverse();
+        let mut seen = BTreeSet::new();
+        self.jobs.reverse();
+        self.jobs.retain(|row| seen.insert(row.id));
+        self.jobs.reverse();
     }
 
     /// Appends `later`, whose rows win.

@@ -424,7 +424,6 @@ impl Random {
         (self.next() >> 33) % 100 < u64::from(percent)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
     fn below(&mut self, end: usize) -> usize {
         ((self.next() >> 11) % end as u64) as usize
     }

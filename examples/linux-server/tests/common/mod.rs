@@ -1,4 +1,5 @@
 //! A device that speaks the protocol and pretends the rest.
+#![allow(unreachable_pub, reason = "a module of several test binaries")]
 
 use linux_server::{Config, OperatorClient, Running, start};
 use ota_manifest::wire::path::{MEDIA_TYPE, ObjectPath, POLL, REPORT};

@@ -163,6 +163,7 @@ fn job(row: &SqliteRow) -> Result<JobRow, StoreError> {
             changed: ms(row, "changed_ms")?,
             not_before: ms(row, "not_before_ms")?,
             turned_away: get(row, "turned_away")?,
+            served: unsigned(get(row, "served")?),
             events: get(row, "events")?,
         },
     })

@@ -76,7 +76,8 @@ CREATE TABLE IF NOT EXISTS job (
     changed_ms    INTEGER NOT NULL,
     not_before_ms INTEGER NOT NULL,
     turned_away   INTEGER NOT NULL, -- polls answered "nothing" because the campaign had stopped
-    events        INTEGER NOT NULL,
+    served        INTEGER NOT NULL, -- bytes of images and leaf lists sent for this job
+    events        INTEGER NOT NULL, -- timeline rows written
     UNIQUE (campaign, rank)
 );
 

@@ -1,0 +1,386 @@
+//! The machine: one state, one outbox, at most one thing under way.
+
+use ota_manifest::wire::{Down, Report, Stage, Up};
+use ota_manifest::JobId;
+
+use crate::backoff::Backoff;
+use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
+use crate::input::Started;
+use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want};
+use crate::{BootReport, Config, Event, Input, Output, SlotWork};
+
+/// Log lines that wait to be fetched; when full the oldest is lost.
+const LOG: usize = 4;
+
+/// Memory lent to the agent.
+#[derive(Debug)]
+pub struct Buffers<'b> {
+    /// Holds the envelope of the job: [`MAX_ENVELOPE`](ota_manifest::MAX_ENVELOPE) bytes.
+    pub envelope: &'b mut [u8],
+    /// Holds the chunks of one window: at least one chunk and one erase page, better four of them.
+    pub window: &'b mut [u8],
+}
+
+/// The device's side of the conversation. See the crate's documentation for the loop.
+#[derive(Debug)]
+pub struct Agent<'b> {
+    core: Core<'b>,
+    /// `None` only while a state is being handled.
+    state: Option<State>,
+    under_way: UnderWay,
+}
+
+/// What the agent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnderWay {
+    Nothing,
+    /// An answer to a request of the state's own.
+    Request { deadline: u64 },
+    /// An acknowledgement of this report.
+    Report { deadline: u64, report: Report },
+    Slots,
+    SelfTest,
+}
+
+/// What all states share.
+#[derive(Debug)]
+pub(crate) struct Core<'b> {
+    pub(crate) config: Config,
+    pub(crate) boot: BootReport,
+    pub(crate) context: Context,
+    pub(crate) backoff: Backoff,
+    /// The journal's event is to be acknowledged with the next record.
+    pub(crate) ack_event: bool,
+    buffers: Buffers<'b>,
+    envelope_len: usize,
+    /// Sequence of the next report.
+    seq: u32,
+    /// Sequence of this boot's terminal report.
+    terminal_seq: u32,
+    outbox: Option<Report>,
+    log: [Option<Event>; LOG],
+    /// Nothing is sent before this time, ms.
+    paused_until: u64,
+    now: u64,
+    stalled: bool,
+}
+
+impl<'b> Agent<'b> {
+    /// An agent right after a reset at time `now`, ms. `seed` makes its pauses differ from other devices'.
+    #[must_use]
+    pub fn new(config: Config, boot: BootReport, seed: u64, buffers: Buffers<'b>, now: u64) -> Self {
+        let context = Context::decode(&boot.opaque);
+        let base = context.seq.saturating_add(SEQ_STRIDE);
+        let mut core = Core {
+            config,
+            boot,
+            context,
+            backoff: Backoff::new(seed, config.backoff_ms),
+            ack_event: false,
+            buffers,
+            envelope_len: 0,
+            seq: base,
+            terminal_seq: base.saturating_add(SEQ_TERMINAL),
+            outbox: None,
+            log: [None; LOG],
+            paused_until: 0,
+            now,
+            stalled: false,
+        };
+        let state = Some(first_state(&mut core, now));
+        Self { core, state, under_way: UnderWay::Nothing }
+    }
+
+    /// Tells what happened at time `now`, ms.
+    pub fn handle_input(&mut self, now: u64, input: Input<'_>) {
+        self.core.now = now;
+        match input {
+            Input::Message(message) => self.message(now, message),
+            Input::LinkLost => self.link_lost(),
+            Input::Slots(answer) if self.under_way == UnderWay::Slots => {
+                self.under_way = UnderWay::Nothing;
+                self.change(|state, core| state.slots(core, now, answer));
+            }
+            Input::SelfTest(fit) if self.under_way == UnderWay::SelfTest => {
+                self.under_way = UnderWay::Nothing;
+                self.change(|state, core| match state {
+                    State::Testing(testing) => testing.verdict(core, fit),
+                    other => other,
+                });
+            }
+            Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
+            Input::Doorbell => self.change(|state, _| match state {
+                State::Idle(_) => State::Idle(Idle::now()),
+                other => other,
+            }),
+        }
+        self.core.apply_stall();
+    }
+
+    /// What to do now. Repeat until [`Output::Wait`].
+    pub fn poll_output(&mut self, now: u64) -> Output<'_> {
+        self.core.now = now;
+        if let Some(event) = self.core.next_log() {
+            return Output::Event(event);
+        }
+        if self.under_way != UnderWay::Nothing {
+            return Output::Wait;
+        }
+        let deadline = now.saturating_add(u64::from(self.core.config.request_timeout_ms));
+        if let Some(report) = self.core.outbox.filter(|_| now >= self.core.paused_until) {
+            self.under_way = UnderWay::Report { deadline, report };
+            return Output::Send(Up::Report(report));
+        }
+        let Some(state) = &self.state else { return Output::Wait };
+        if let Some(Load { chunk, at, len }) = state.load() {
+            self.under_way = UnderWay::Slots;
+            return Output::Slots(SlotWork::LoadChunk { chunk, into: self.core.window_mut(at, len) });
+        }
+        match state.want(&self.core) {
+            Want::Send(_) if now < self.core.paused_until => Output::Wait,
+            Want::Send(up) => {
+                self.under_way = UnderWay::Request { deadline };
+                Output::Send(up)
+            }
+            Want::Slots(work) => {
+                self.under_way = UnderWay::Slots;
+                Output::Slots(work)
+            }
+            Want::SelfTest => {
+                self.under_way = UnderWay::SelfTest;
+                Output::SelfTest
+            }
+            // The last report before a restart gets its chance, but no more: the server learns the rest from the next boot.
+            Want::Reset => Output::Reset,
+            Want::Wait => Output::Wait,
+        }
+    }
+
+    /// When [`Agent::handle_timeout`] is due, ms; `None` while work is under way that ends by itself.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let state = self.state.as_ref().and_then(State::deadline);
+        let request = match self.under_way {
+            UnderWay::Request { deadline } | UnderWay::Report { deadline, .. } => Some(deadline),
+            UnderWay::Nothing => (self.core.paused_until > self.core.now).then_some(self.core.paused_until),
+            UnderWay::Slots | UnderWay::SelfTest => None,
+        };
+        state.into_iter().chain(request).min()
+    }
+
+    /// Tells that it is `now`, ms.
+    pub fn handle_timeout(&mut self, now: u64) {
+        self.core.now = now;
+        let late = match self.under_way {
+            UnderWay::Request { deadline } | UnderWay::Report { deadline, .. } => now >= deadline,
+            _ => false,
+        };
+        if late {
+            self.link_lost();
+        }
+        self.change(|state, core| state.timeout(core, now));
+        self.core.apply_stall();
+    }
+
+    fn message(&mut self, now: u64, message: Down<'_>) {
+        let answered = core::mem::replace(&mut self.under_way, UnderWay::Nothing);
+        match (answered, message) {
+            (UnderWay::Report { report, .. }, Down::Ack { seq }) if seq == report.seq => {
+                self.core.delivered(&report);
+                self.change(|state, core| state.acknowledged(core, now, report.stage));
+            }
+            (UnderWay::Report { .. }, Down::Refused { retry_after_ms, .. }) if retry_after_ms > 0 => {
+                self.core.pause(u64::from(retry_after_ms));
+            }
+            (UnderWay::Report { report, .. }, Down::Refused { .. }) => {
+                self.core.delivered(&report);
+                self.change(|state, core| match state {
+                    State::Reporting(reporting) => reporting.message(core, now, message),
+                    other => other,
+                });
+            }
+            (UnderWay::Report { report, .. }, Down::Cancel { job }) if job == report.job => {
+                self.core.delivered(&report);
+                self.change(|state, core| state.cancelled(core));
+            }
+            (UnderWay::Request { .. }, Down::Cancel { job }) if job == self.core.context.job => {
+                self.change(|state, core| state.cancelled(core));
+            }
+            (UnderWay::Request { .. }, message) => self.change(|state, core| state.message(core, now, message)),
+            (UnderWay::Report { .. }, _) => {
+                self.core.log(Event::Ignored);
+                self.core.stall();
+            }
+            (other, _) => {
+                // Nobody asked: late or forged. What is under way goes on.
+                self.under_way = other;
+                self.core.log(Event::Ignored);
+            }
+        }
+    }
+
+    fn link_lost(&mut self) {
+        if matches!(self.under_way, UnderWay::Request { .. } | UnderWay::Report { .. }) {
+            self.under_way = UnderWay::Nothing;
+            self.core.stall();
+        }
+    }
+
+    fn change(&mut self, transition: impl FnOnce(State, &mut Core<'b>) -> State) {
+        if let Some(state) = self.state.take() {
+            self.state = Some(transition(state, &mut self.core));
+        }
+    }
+}
+
+/// What a device has to do first depends on what its journal says.
+fn first_state(core: &mut Core<'_>, now: u64) -> State {
+    if core.boot.started == Started::Trial {
+        return State::Testing(Testing::new(core, now));
+    }
+    if let Some(event) = core.boot.event {
+        let (reason, cause, boots) = (event.reason, event.cause, event.boots);
+        core.log(Event::RolledBack { reason, cause, boots });
+        if !core.has_job() {
+            core.ack_event = true;
+            core.context.acknowledged = true;
+            return State::Recording(Recording);
+        }
+        let stage = Stage::RolledBack { reason, cause, boots };
+        core.report_terminal(stage);
+        return State::Reporting(Reporting { stage });
+    }
+    match core.context.terminal() {
+        Some(stage) if !core.context.acknowledged => {
+            core.repeat_terminal(stage);
+            State::Reporting(Reporting { stage })
+        }
+        _ => State::Idle(Idle::now()),
+    }
+}
+
+impl Core<'_> {
+    /// Whether the journal speaks of a job whose end the server does not know.
+    pub(crate) fn has_job(&self) -> bool {
+        self.context.progress != Progress::None && !self.context.acknowledged
+    }
+
+    /// The context with the sequence of the next report, so that the next boot numbers its own above it.
+    pub(crate) fn context_now(&self) -> Context {
+        Context { seq: self.seq, ..self.context }
+    }
+
+    /// Notes how the job ended; the caller writes it down.
+    pub(crate) fn conclude(&mut self, progress: Progress) {
+        self.context.progress = progress;
+        self.context.acknowledged = self.context.job == JobId::new([0; 16]);
+        self.context.seq = self.terminal_seq;
+    }
+
+    /// Queues a report. A newer one takes the place of one that has not left yet: only the last matters.
+    pub(crate) fn report(&mut self, stage: Stage) {
+        let seq = self.seq;
+        self.seq = seq.saturating_add(1);
+        self.enqueue(stage, seq);
+    }
+
+    /// Queues the report that ends the job, numbered above everything this boot has sent.
+    pub(crate) fn report_terminal(&mut self, stage: Stage) {
+        self.context.seq = self.terminal_seq;
+        self.seq = self.terminal_seq.saturating_add(1);
+        self.enqueue(stage, self.terminal_seq);
+        self.terminal_seq = self.seq.saturating_add(SEQ_TERMINAL);
+    }
+
+    /// Queues the report that ended the job once more, under the number it had.
+    pub(crate) fn repeat_terminal(&mut self, stage: Stage) {
+        self.enqueue(stage, self.context.seq);
+    }
+
+    fn enqueue(&mut self, stage: Stage, seq: u32) {
+        self.log(Event::Reached(stage));
+        self.outbox = Some(Report { job: self.context.job, attempt: self.context.attempt, seq, stage });
+    }
+
+    fn delivered(&mut self, report: &Report) {
+        self.backoff.succeed();
+        if self.outbox == Some(*report) {
+            self.outbox = None;
+        }
+    }
+
+    /// The server no longer knows the job: leave it, ask for work.
+    pub(crate) fn gone(&mut self, retry_after_ms: u32) -> State {
+        let now = self.now;
+        State::Idle(Idle::later(self, now, retry_after_ms.max(1)))
+    }
+
+    pub(crate) fn log(&mut self, event: Event) {
+        let [_, b, c, d] = self.log;
+        match self.log.iter_mut().find(|line| line.is_none()) {
+            Some(free) => *free = Some(event),
+            None => self.log = [b, c, d, Some(event)],
+        }
+    }
+
+    fn next_log(&mut self) -> Option<Event> {
+        let [first, b, c, d] = self.log;
+        self.log = [b, c, d, None];
+        first
+    }
+
+    /// Something did not work: pause before the next request.
+    pub(crate) fn stall(&mut self) {
+        self.stalled = true;
+    }
+
+    fn apply_stall(&mut self) {
+        if core::mem::take(&mut self.stalled) {
+            let pause_ms = self.backoff.fail();
+            self.log(Event::BackingOff { pause_ms });
+            self.pause(pause_ms);
+        }
+    }
+
+    fn pause(&mut self, pause_ms: u64) {
+        self.paused_until = self.now.saturating_add(pause_ms);
+    }
+
+    /// Copies the envelope into the lent buffer; `None` if it does not fit.
+    pub(crate) fn keep_envelope(&mut self, envelope: &[u8]) -> Option<()> {
+        self.buffers.envelope.get_mut(..envelope.len())?.copy_from_slice(envelope);
+        self.envelope_len = envelope.len();
+        Some(())
+    }
+
+    pub(crate) fn envelope(&self) -> &[u8] {
+        self.buffers.envelope.get(..self.envelope_len).unwrap_or(&[])
+    }
+
+    pub(crate) fn window_len(&self) -> usize {
+        self.buffers.window.len()
+    }
+
+    pub(crate) fn window_holds(&self, bytes: u32) -> bool {
+        self.window_len() >= bytes as usize
+    }
+
+    pub(crate) fn window(&self, at: usize, len: usize) -> &[u8] {
+        self.buffers.window.get(at..at.saturating_add(len)).unwrap_or(&[])
+    }
+
+    fn window_mut(&mut self, at: usize, len: usize) -> &mut [u8] {
+        self.buffers.window.get_mut(at..at.saturating_add(len)).unwrap_or(&mut [])
+    }
+
+    /// Whether it fits.
+    pub(crate) fn fill_window(&mut self, at: usize, bytes: &[u8]) -> bool {
+        match self.buffers.window.get_mut(at..at.saturating_add(bytes.len())) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        }
+    }
+}

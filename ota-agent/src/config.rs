@@ -1,0 +1,37 @@
+//! What a device decides once.
+
+use ota_manifest::Version;
+
+/// Settings of an agent. Times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Version of the running firmware, as it tells the server.
+    pub version: Version,
+    /// Hardware revision, as it tells the server.
+    pub hardware: u16,
+    /// Version of the bootloader, as it tells the server.
+    pub bootloader: u16,
+    /// How often to ask for work when the server does not say.
+    pub poll_interval_ms: u32,
+    /// How long to wait for an answer.
+    pub request_timeout_ms: u32,
+    /// First and longest pause after a failure; each pause is drawn evenly from zero to twice the last limit.
+    pub backoff_ms: (u32, u32),
+    /// Whether a trial needs the server's answer to pass. A trial without it ends in a reset, never in a false rollback
+    /// before its attempts are used up.
+    pub confirm_needs_server: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: Version::new(0, 0, 0),
+            hardware: 0,
+            bootloader: 1,
+            poll_interval_ms: 300_000,
+            request_timeout_ms: 30_000,
+            backoff_ms: (1_000, 300_000),
+            confirm_needs_server: true,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What the agent must know after a reset: 32 bytes that travel in every journal record.
+//!
+//! ```text
+//! offset size field
+//!      0   16 job
+//!     16    1 attempt at the job
+//!     17    1 progress: 0 none, 1 under way, 2 confirmed, 3 failed, 4 cancelled, 5 rolled back; +0x80 once acknowledged
+//!     18    1 stage of a failure
+//!     19    1 zero
+//!     20    2 code of a failure
+//!     22    2 confirm window, s
+//!     24    4 sequence of the last report that mattered
+//!     28    4 zero
+//! ```
+
+use ota_manifest::JobId;
+use ota_manifest::wire::{FailedStage, Stage};
+use ota_slots::OPAQUE;
+
+/// Reports of one boot that do not survive it: the first of the next boot is numbered above all of them.
+pub(crate) const SEQ_STRIDE: u32 = 1024;
+/// Terminal reports are numbered this far above a boot's first: above any report an earlier boot may have sent and
+/// forgotten.
+pub(crate) const SEQ_TERMINAL: u32 = 512;
+
+const ACKNOWLEDGED: u8 = 0x80;
+
+/// How the job ended, if it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// No job.
+    None,
+    /// Begun and not ended.
+    UnderWay,
+    /// Ended well.
+    Confirmed,
+    /// Ended badly, here, with this code.
+    Failed(FailedStage, u16),
+    /// Ended because the server said so.
+    Cancelled,
+    /// Ended by a rollback; the details are in the journal's event.
+    RolledBack,
+}
+
+/// The agent's memory across resets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// The last job.
+    pub job: JobId,
+    /// Which attempt at it.
+    pub attempt: u8,
+    /// How far it came.
+    pub progress: Progress,
+    /// Whether the server knows how it ended.
+    pub acknowledged: bool,
+    /// Seconds the new firmware has from boot to confirm.
+    pub confirm_window_s: u16,
+    /// Sequence of the last report that must not be repeated for another one.
+    pub seq: u32,
+}
+
+impl Context {
+    /// Nothing has happened yet.
+    pub const EMPTY: Self = Self {
+        job: JobId::new([0; 16]),
+        attempt: 0,
+        progress: Progress::None,
+        acknowledged: true,
+        confirm_window_s: 900,
+        seq: 0,
+    };
+
+    /// The bytes for the journal.
+    #[must_use]
+    pub fn encode(&self) -> [u8; OPAQUE] {
+        let (progress, stage, code) = match self.progress {
+            Progress::None => (0, 0, 0),
+            Progress::UnderWay => (1, 0, 0),
+            Progress::Confirmed => (2, 0, 0),
+            Progress::Failed(stage, code) => (3, stage as u8, code),
+            Progress::Cancelled => (4, 0, 0),
+            Progress::RolledBack => (5, 0, 0),
+        };
+        let flag = if self.acknowledged { ACKNOWLEDGED } else { 0 };
+        let head = [self.attempt, progress | flag, stage, 0];
+        let fields = self.job.as_bytes().iter().copied().chain(head);
+        let fields = fields.chain(code.to_le_bytes()).chain(self.confirm_window_s.to_le_bytes());
+        let mut bytes = [0; OPAQUE];
+        bytes.iter_mut().zip(fields.chain(self.seq.to_le_bytes())).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads the bytes back. Anything not understood is an empty context: the server will offer the job again.
+    #[must_use]
+    pub fn decode(bytes: &[u8; OPAQUE]) -> Self {
+        Self::read(bytes).unwrap_or(Self::EMPTY)
+    }
+
+    fn read(bytes: &[u8; OPAQUE]) -> Option<Self> {
+        let (job, rest) = bytes.split_first_chunk::<16>()?;
+        let ([attempt, progress, stage, _, c0, c1, w0, w1, s0, s1, s2, s3], _) = rest.split_first_chunk::<12>()?;
+        let stage = match stage {
+            0 => FailedStage::Preparing,
+            1 => FailedStage::Downloading,
+            2 => FailedStage::Verifying,
+            3 => FailedStage::Pending,
+            _ => return None,
+        };
+        let ended = match progress & !ACKNOWLEDGED {
+            0 => Progress::None,
+            1 => Progress::UnderWay,
+            2 => Progress::Confirmed,
+            3 => Progress::Failed(stage, u16::from_le_bytes([*c0, *c1])),
+            4 => Progress::Cancelled,
+            5 => Progress::RolledBack,
+            _ => return None,
+        };
+        Some(Self {
+            job: JobId::new(*job),
+            attempt: *attempt,
+            progress: ended,
+            acknowledged: progress & ACKNOWLEDGED != 0,
+            confirm_window_s: u16::from_le_bytes([*w0, *w1]),
+            seq: u32::from_le_bytes([*s0, *s1, *s2, *s3]),
+        })
+    }
+
+    /// The terminal report of the last job, if it ended and the report can be told from here.
+    pub(crate) const fn terminal(&self) -> Option<Stage> {
+        match self.progress {
+            Progress::Confirmed => Some(Stage::Confirmed),
+            Progress::Failed(at, code) => Some(Stage::Failed { at, code }),
+            Progress::Cancelled => Some(Stage::Cancelled),
+            Progress::None | Progress::UnderWay | Progress::RolledBack => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_survives_the_journal() {
+        for progress in [
+            Progress::None,
+            Progress::UnderWay,
+            Progress::Confirmed,
+            Progress::Failed(FailedStage::Verifying, 0x0402),
+            Progress::Cancelled,
+            Progress::RolledBack,
+        ] {
+            for acknowledged in [false, true] {
+                let job = JobId::new([7; 16]);
+                let context =
+                    Context { job, attempt: 2, progress, acknowledged, confirm_window_s: 900, seq: 0x0102_0304 };
+                assert_eq!(Context::decode(&context.encode()), context);
+            }
+        }
+    }
+
+    #[test]
+    fn a_journal_that_never_held_a_context_holds_no_job() {
+        assert_eq!(Context::decode(&[0; OPAQUE]).progress, Progress::None);
+        assert_eq!(Context::decode(&[0xFF; OPAQUE]), Context::EMPTY);
+    }
+}

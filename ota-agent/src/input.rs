@@ -1,0 +1,124 @@
+//! What the agent is told.
+
+use ota_manifest::wire::{Down, Refusal};
+use ota_manifest::{ManifestId, Order, SecurityVersion};
+use ota_slots::{Event as SlotEvent, OPAQUE, ResumePoint, Staged};
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Input<'i> {
+    /// The server's answer to the last [`Output::Send`](crate::Output::Send).
+    Message(Down<'i>),
+    /// The last request got no answer: connection refused, reset, HTTP error.
+    LinkLost,
+    /// The result of the last [`Output::Slots`](crate::Output::Slots).
+    Slots(SlotsAnswer),
+    /// The verdict of the last [`Output::SelfTest`](crate::Output::SelfTest): whether the firmware is fit.
+    SelfTest(bool),
+    /// Somebody rang: ask for work now.
+    Doorbell,
+}
+
+/// How slot work went.
+#[derive(Debug)]
+pub enum SlotsAnswer {
+    /// The manifest is proven and for this device, now.
+    Admitted(Plan),
+    /// It is not, or staging it cannot begin: what to tell the server, and the precise code for the log.
+    Refused {
+        /// For the server.
+        refusal: Refusal,
+        /// For the log.
+        code: u16,
+    },
+    /// Staging has begun.
+    Begun(Begun),
+    /// Done.
+    Done,
+    /// Whether the leaf list is the manifest's.
+    LeavesHeld(bool),
+    /// The chunk is not the manifest's: damaged or forged, and not written.
+    ChunkRefused,
+    /// The whole image is proven from flash.
+    Finished(Staged),
+    /// The flash, the journal or the proof failed, with the code for log and report.
+    Failed {
+        /// The precise code.
+        code: u16,
+    },
+}
+
+/// What is to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Name of the manifest.
+    pub manifest: ManifestId,
+    /// Which image of it.
+    pub image: u8,
+    /// Its length, bytes.
+    pub size: u32,
+    /// Length of a chunk, bytes.
+    pub chunk_bytes: u32,
+    /// Boots the image gets to confirm itself.
+    pub trial_attempts: u8,
+    /// Seconds it has from boot to confirm.
+    pub confirm_window_s: u16,
+}
+
+impl Plan {
+    /// Chunks of the image.
+    #[must_use]
+    pub const fn chunks(&self) -> u32 {
+        self.size.div_ceil(self.chunk_bytes)
+    }
+}
+
+/// Where filling the slot starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// What is there already.
+    pub resume: ResumePoint,
+    /// Length of a block, bytes: a chunk or an erase page, whichever is larger.
+    pub block_bytes: u32,
+}
+
+/// In which state the firmware was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// Confirmed, or stranded: it may update.
+    Settled,
+    /// On trial: it has to test itself.
+    Trial,
+}
+
+/// What the device knows about itself right after a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootReport {
+    /// In which state the firmware was started.
+    pub started: Started,
+    /// What happened that the server does not know yet.
+    pub event: Option<SlotEvent>,
+    /// The agent's bytes from the journal.
+    pub opaque: [u8; OPAQUE],
+    /// The running manifest.
+    pub manifest: ManifestId,
+    /// Its order.
+    pub order: Order,
+    /// The anti-rollback floor.
+    pub floor: SecurityVersion,
+}
+
+impl BootReport {
+    /// A device straight from the factory.
+    #[must_use]
+    pub const fn confirmed() -> Self {
+        Self {
+            started: Started::Settled,
+            event: None,
+            opaque: [0; OPAQUE],
+            manifest: ManifestId::NONE,
+            order: Order { epoch: 0, sequence: 0 },
+            floor: SecurityVersion(0),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! An envelope has arrived: is it authentic, and is it for this device? Nothing is fetched before that is known.
+
+use ota_manifest::wire::{FailedStage, Refusal};
+
+use crate::agent::Core;
+use crate::state::idle::refuse;
+use crate::state::{Job, Preparing, State, Want, code, fail};
+use crate::{SlotWork, SlotsAnswer};
+
+#[derive(Debug)]
+pub(crate) struct Admitting;
+
+impl Admitting {
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
+        Want::Slots(SlotWork::Admit { envelope: core.envelope() })
+    }
+
+    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
+        match answer {
+            SlotsAnswer::Admitted(plan) if core.window_holds(plan.chunk_bytes) => {
+                core.context.confirm_window_s = plan.confirm_window_s;
+                State::Preparing(Preparing { job: Job { plan, refetched: false } })
+            }
+            SlotsAnswer::Admitted(_) => refuse(core, now, Refusal::Unsupported, code::WINDOW),
+            SlotsAnswer::Refused { refusal, code } => refuse(core, now, refusal, code),
+            _ => fail(core, FailedStage::Preparing, code::UNEXPECTED),
+        }
+    }
+}

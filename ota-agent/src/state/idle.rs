@@ -1,0 +1,90 @@
+//! Nothing to do: ask for work now and then.
+
+use ota_manifest::JobId;
+use ota_manifest::wire::{Down, PROTOCOL, Poll, Refusal, Stage, Up};
+
+use crate::agent::Core;
+use crate::context::Progress;
+use crate::state::{Admitting, Reporting, State, Want};
+use crate::Event;
+
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// When to ask next, ms; 0 for now.
+    pub(crate) ask_at: u64,
+    pub(crate) asking: bool,
+}
+
+impl Idle {
+    pub(crate) const fn now() -> Self {
+        Self { ask_at: 0, asking: true }
+    }
+
+    pub(crate) fn later(core: &mut Core<'_>, now: u64, retry_after_ms: u32) -> Self {
+        let interval = if retry_after_ms == 0 { core.config.poll_interval_ms } else { retry_after_ms };
+        Self { ask_at: now.saturating_add(core.backoff.spread(u64::from(interval))), asking: false }
+    }
+
+    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+        if !self.asking {
+            return Want::Wait;
+        }
+        Want::Send(Up::Poll(Poll {
+            protocol: PROTOCOL,
+            version: core.config.version,
+            order: core.boot.order,
+            floor: core.boot.floor,
+            running: core.boot.manifest,
+            bootloader: core.config.bootloader,
+            hardware: core.config.hardware,
+        }))
+    }
+
+    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
+        match message {
+            Down::Idle { retry_after_ms } | Down::Refused { retry_after_ms, .. } => {
+                State::Idle(Self::later(core, now, retry_after_ms))
+            }
+            Down::Offer { job, attempt, envelope } => offered(core, now, job, attempt, envelope),
+            _ => {
+                core.log(Event::Ignored);
+                State::Idle(Self::later(core, now, 0))
+            }
+        }
+    }
+
+    pub(crate) fn timeout(self, now: u64) -> Self {
+        if now >= self.ask_at { Self::now() } else { self }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        (!self.asking).then_some(self.ask_at)
+    }
+}
+
+fn offered(core: &mut Core<'_>, now: u64, job: JobId, attempt: u8, envelope: &[u8]) -> State {
+    core.log(Event::Offered { job, attempt });
+    let again = core.context.job == job && core.context.attempt == attempt;
+    if again && let Some(stage) = core.context.terminal() {
+        // The server has forgotten how this ended, or never heard: tell it again rather than do it again.
+        core.repeat_terminal(stage);
+        return State::Reporting(Reporting { stage });
+    }
+    if !again {
+        core.context.job = job;
+        core.context.attempt = attempt;
+        core.context.progress = Progress::None;
+    }
+    match core.keep_envelope(envelope) {
+        Some(()) => State::Admitting(Admitting),
+        None => refuse(core, now, Refusal::Unsupported, crate::state::code::WINDOW),
+    }
+}
+
+/// Refuses the offer; nothing was begun, so nothing is remembered.
+pub(crate) fn refuse(core: &mut Core<'_>, _now: u64, refusal: Refusal, code: u16) -> State {
+    core.log(Event::OfferRefused { refusal, code });
+    let stage = Stage::Rejected { refusal };
+    core.report(stage);
+    State::Reporting(Reporting { stage })
+}

@@ -1,0 +1,193 @@
+//! The states, one struct each, named for what they do. A state's handling lives on the state.
+//!
+//! Every method takes the state by value and returns the next one: a state that has been left cannot be asked again.
+
+mod admitting;
+mod downloading;
+mod idle;
+mod leaves;
+mod preparing;
+mod ready;
+mod reporting;
+mod testing;
+mod verifying;
+
+use ota_manifest::wire::{Down, FailedStage, Stage, Up};
+
+pub(crate) use admitting::Admitting;
+pub(crate) use downloading::Downloading;
+pub(crate) use idle::Idle;
+pub(crate) use leaves::Leaves;
+pub(crate) use preparing::Preparing;
+pub(crate) use ready::Ready;
+pub(crate) use reporting::{Recording, Reporting};
+pub(crate) use testing::{Concluding, Testing};
+pub(crate) use verifying::Verifying;
+
+use crate::agent::Core;
+use crate::context::Progress;
+use crate::{Event, Plan, SlotWork, SlotsAnswer};
+
+/// Times something that should work is tried again before the job fails.
+pub(crate) const RETRIES: u8 = 5;
+
+/// Codes of failures that arise in the agent itself. Frozen.
+pub(crate) mod code {
+    /// The leaf list never matched the manifest.
+    pub(crate) const LEAVES: u16 = 0x0501;
+    /// A chunk never matched its leaf.
+    pub(crate) const CHUNK: u16 = 0x0502;
+    /// An answer that no state expects.
+    pub(crate) const UNEXPECTED: u16 = 0x0503;
+    /// The lent window is smaller than one block.
+    pub(crate) const WINDOW: u16 = 0x0504;
+}
+
+/// What a state wants done next.
+#[derive(Debug)]
+pub(crate) enum Want<'w> {
+    Send(Up),
+    Slots(SlotWork<'w>),
+    SelfTest,
+    Reset,
+    /// Nothing until an input or a deadline.
+    Wait,
+}
+
+/// A chunk that the slot holds, to be read into the window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) chunk: u32,
+    pub(crate) at: usize,
+    pub(crate) len: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum State {
+    Idle(Idle),
+    Admitting(Admitting),
+    Preparing(Preparing),
+    Leaves(Leaves),
+    Downloading(Downloading),
+    Verifying(Verifying),
+    Ready(Ready),
+    Testing(Testing),
+    Concluding(Concluding),
+    Recording(Recording),
+    Reporting(Reporting),
+}
+
+impl State {
+    pub(crate) fn want<'w>(&'w self, core: &'w Core<'_>) -> Want<'w> {
+        match self {
+            Self::Idle(state) => state.want(core),
+            Self::Admitting(state) => state.want(core),
+            Self::Preparing(state) => state.want(core),
+            Self::Leaves(state) => state.want(core),
+            Self::Downloading(state) => state.want(core),
+            Self::Verifying(state) => state.want(),
+            Self::Ready(state) => state.want(core),
+            Self::Testing(state) => state.want(),
+            Self::Concluding(state) => state.want(core),
+            Self::Recording(state) => state.want(core),
+            Self::Reporting(state) => state.want(),
+        }
+    }
+
+    /// The one want that needs the window for itself; asked before [`Self::want`].
+    pub(crate) fn load(&self) -> Option<Load> {
+        match self {
+            Self::Downloading(state) => state.load(),
+            _ => None,
+        }
+    }
+
+    /// An answer from the server that is neither an acknowledgement nor a cancellation.
+    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> Self {
+        match self {
+            Self::Idle(state) => state.message(core, now, message),
+            Self::Leaves(state) => state.message(core, now, message),
+            Self::Downloading(state) => state.message(core, now, message),
+            Self::Reporting(state) => state.message(core, now, message),
+            other => {
+                core.log(Event::Ignored);
+                other
+            }
+        }
+    }
+
+    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> Self {
+        match self {
+            Self::Admitting(state) => state.slots(core, now, answer),
+            Self::Preparing(state) => state.slots(core, now, answer),
+            Self::Leaves(state) => state.slots(core, now, answer),
+            Self::Downloading(state) => state.slots(core, now, answer),
+            Self::Verifying(state) => state.slots(core, now, answer),
+            Self::Ready(state) => state.slots(core, now, answer),
+            Self::Concluding(state) => state.slots(core, now, answer),
+            Self::Recording(state) => state.slots(core, now, answer),
+            other => {
+                core.log(Event::FlashFailed { code: code::UNEXPECTED });
+                other
+            }
+        }
+    }
+
+    /// The server has stored this report for good.
+    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, stage: Stage) -> Self {
+        match self {
+            Self::Testing(state) => state.acknowledged(core),
+            Self::Reporting(state) => state.acknowledged(core, now, stage),
+            other => other,
+        }
+    }
+
+    /// The server takes the job back. Legal until the image is pending.
+    pub(crate) fn cancelled(self, core: &mut Core<'_>) -> Self {
+        match self {
+            Self::Admitting(_)
+            | Self::Preparing(_)
+            | Self::Leaves(_)
+            | Self::Downloading(_)
+            | Self::Verifying(_) => end(core, Progress::Cancelled),
+            other => other,
+        }
+    }
+
+    /// A point in time has come, ms.
+    pub(crate) fn timeout(self, core: &mut Core<'_>, now: u64) -> Self {
+        match self {
+            Self::Idle(state) => Self::Idle(state.timeout(now)),
+            Self::Testing(state) => state.timeout(core, now),
+            other => other,
+        }
+    }
+
+    /// The next point in time at which [`Self::timeout`] has something to do, ms.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        match self {
+            Self::Idle(state) => state.deadline(),
+            Self::Testing(state) => state.deadline(),
+            _ => None,
+        }
+    }
+}
+
+/// The job ends here: remembered in the journal first, then reported until acknowledged.
+pub(crate) fn end(core: &mut Core<'_>, progress: Progress) -> State {
+    core.conclude(progress);
+    State::Recording(Recording)
+}
+
+pub(crate) fn fail(core: &mut Core<'_>, at: FailedStage, code: u16) -> State {
+    core.log(Event::FlashFailed { code });
+    end(core, Progress::Failed(at, code))
+}
+
+/// The envelope and the buffer hold the same job until it ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    pub(crate) plan: Plan,
+    /// Whether a failed proof has already led to one more fetch.
+    pub(crate) refetched: bool,
+}

@@ -1,0 +1,41 @@
+//! A proven image waits for its boot. No other job is taken: it would overwrite what is about to run.
+
+use ota_manifest::wire::{FailedStage, Stage};
+use ota_slots::Staged;
+
+use crate::agent::Core;
+use crate::state::{State, Want, code, fail};
+use crate::{SlotWork, SlotsAnswer};
+
+#[derive(Debug)]
+pub(crate) struct Ready {
+    staged: Staged,
+    attempts: u8,
+    pending: bool,
+}
+
+impl Ready {
+    pub(crate) const fn new(staged: Staged, attempts: u8) -> Self {
+        Self { staged, attempts, pending: false }
+    }
+
+    pub(crate) fn want<'w>(&'w self, core: &Core<'_>) -> Want<'w> {
+        if self.pending {
+            return Want::Reset;
+        }
+        let context = core.context_now().encode();
+        Want::Slots(SlotWork::RequestBoot { staged: &self.staged, attempts: self.attempts, context })
+    }
+
+    pub(crate) fn slots(mut self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+        match answer {
+            SlotsAnswer::Done => {
+                core.report(Stage::PendingBoot);
+                self.pending = true;
+                State::Ready(self)
+            }
+            SlotsAnswer::Failed { code } => fail(core, FailedStage::Pending, code),
+            _ => fail(core, FailedStage::Pending, code::UNEXPECTED),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A job has ended: written down, then told until the server has it.
+
+use ota_manifest::wire::{Down, Stage};
+
+use crate::agent::Core;
+use crate::context::Progress;
+use crate::state::{Idle, State, Want};
+use crate::{Event, SlotWork, SlotsAnswer};
+
+/// Writes down how the job ended before it is told.
+#[derive(Debug)]
+pub(crate) struct Recording;
+
+impl Recording {
+    #[expect(clippy::unused_self, reason = "one shape for all states")]
+    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+        let context = core.context.encode();
+        Want::Slots(if core.ack_event { SlotWork::AckEvent { context } } else { SlotWork::Save { context } })
+    }
+
+    /// Even if the journal does not take it, the server is told; after a reset the job would be offered again.
+    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
+        if let SlotsAnswer::Failed { code } = answer {
+            core.log(Event::FlashFailed { code });
+        }
+        core.ack_event = false;
+        if core.context.acknowledged {
+            return State::Idle(Idle::later(core, now, 0));
+        }
+        match core.context.terminal() {
+            Some(stage) => {
+                core.report_terminal(stage);
+                State::Reporting(Reporting { stage })
+            }
+            None => State::Idle(Idle::now()),
+        }
+    }
+}
+
+/// Waits until the server has the terminal report.
+#[derive(Debug)]
+pub(crate) struct Reporting {
+    pub(crate) stage: Stage,
+}
+
+impl Reporting {
+    /// The report itself is in the outbox; if it is no longer, somebody has answered.
+    #[expect(clippy::unused_self, reason = "one shape for all states")]
+    pub(crate) fn want(&self) -> Want<'_> {
+        Want::Wait
+    }
+
+    /// The server does not know the job: there is nobody left to tell.
+    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
+        match message {
+            Down::Refused { .. } => {
+                let stage = self.stage;
+                self.acknowledged(core, now, stage)
+            }
+            _ => {
+                core.log(Event::Ignored);
+                State::Reporting(self)
+            }
+        }
+    }
+
+    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, stage: Stage) -> State {
+        if stage != self.stage {
+            return State::Reporting(self);
+        }
+        core.log(Event::Settled { job: core.context.job });
+        core.context.acknowledged = true;
+        match self.stage {
+            // Nothing of a refused offer is in the journal.
+            Stage::Rejected { .. } => State::Idle(Idle::later(core, now, 0)),
+            Stage::RolledBack { .. } => {
+                core.context.progress = Progress::RolledBack;
+                core.ack_event = true;
+                State::Recording(Recording)
+            }
+            _ => State::Recording(Recording),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The new firmware runs on trial: it tests itself, and the deadline runs from boot, whatever the network does.
+
+use ota_manifest::wire::{RollbackReason, Stage};
+
+use crate::agent::Core;
+use crate::context::Progress;
+use crate::state::{Idle, Reporting, State, Want};
+use crate::{Event, SlotWork, SlotsAnswer};
+
+#[derive(Debug)]
+pub(crate) struct Testing {
+    /// When the window ends, ms.
+    deadline: u64,
+    fit: Option<bool>,
+    /// The server has answered.
+    connected: bool,
+    expired: bool,
+}
+
+impl Testing {
+    pub(crate) fn new(core: &mut Core<'_>, booted_at: u64) -> Self {
+        if core.has_job() {
+            core.report(Stage::Testing);
+        }
+        let window = u64::from(core.context.confirm_window_s) * 1000;
+        // Firmware that was started without a job (the journal was lost) owes its proof to nobody but itself.
+        let connected = !core.config.confirm_needs_server || !core.has_job();
+        Self { deadline: booted_at.saturating_add(window), fit: None, connected, expired: false }
+    }
+
+    pub(crate) fn want(&self) -> Want<'_> {
+        match (self.expired, self.fit) {
+            (true, _) => Want::Reset,
+            (false, None) => Want::SelfTest,
+            (false, Some(_)) => Want::Wait,
+        }
+    }
+
+    pub(crate) fn verdict(mut self, core: &mut Core<'_>, fit: bool) -> State {
+        self.fit = Some(fit);
+        self.conclude(core)
+    }
+
+    pub(crate) fn acknowledged(mut self, core: &mut Core<'_>) -> State {
+        self.connected = true;
+        self.conclude(core)
+    }
+
+    fn conclude(self, core: &mut Core<'_>) -> State {
+        match (self.fit, self.connected) {
+            (Some(false), _) => State::Concluding(Concluding::Fail),
+            (Some(true), true) => {
+                core.conclude(Progress::Confirmed);
+                State::Concluding(Concluding::Confirm)
+            }
+            _ => State::Testing(self),
+        }
+    }
+
+    /// No verdict within the window: inconclusive. A reset uses up one attempt, so an outage of the server alone never
+    /// rolls back a device that has attempts left.
+    pub(crate) fn timeout(mut self, _core: &mut Core<'_>, now: u64) -> State {
+        self.expired |= now >= self.deadline;
+        State::Testing(self)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        Some(self.deadline)
+    }
+}
+
+/// The trial is decided; the journal has to know before anybody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Concluding {
+    Confirm,
+    Fail,
+    Reset,
+}
+
+impl Concluding {
+    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+        match self {
+            Self::Confirm => Want::Slots(SlotWork::Confirm { context: core.context.encode() }),
+            Self::Fail => Want::Slots(SlotWork::Fail { reason: RollbackReason::SelfTest }),
+            Self::Reset => Want::Reset,
+        }
+    }
+
+    pub(crate) fn slots(self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+        match (self, answer) {
+            (Self::Confirm, SlotsAnswer::Done) => {
+                if !core.has_job() {
+                    return State::Idle(Idle::now());
+                }
+                core.report_terminal(Stage::Confirmed);
+                State::Reporting(Reporting { stage: Stage::Confirmed })
+            }
+            (_, SlotsAnswer::Failed { code }) => {
+                // The journal would not take it: a reset lets the bootloader count the attempt.
+                core.log(Event::FlashFailed { code });
+                State::Concluding(Self::Reset)
+            }
+            _ => State::Concluding(Self::Reset),
+        }
+    }
+}

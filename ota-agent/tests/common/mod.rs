@@ -1,0 +1,155 @@
+//! A device in memory: bootloader, agent, flash and a scripted server, under virtual time.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use ota_agent::sim::ScriptedServer;
+use ota_agent::{Agent, Bench, Buffers, Config, Event, Input, Output, SlotDriver};
+use ota_manifest::wire::{ResetCause, Stage, Up};
+use ota_manifest::{JobId, Version};
+use ota_slots::sim::{Lab, LabFlash, Release};
+use ota_slots::{Boot, Layout, Policy, WORK_BUFFER, run_blocking};
+
+pub(crate) const JOB: JobId = JobId::new([0xAB; 16]);
+pub(crate) const CHUNK: usize = 1024;
+/// Four blocks of one page.
+pub(crate) const WINDOW: usize = 4 * CHUNK;
+
+/// What the new firmware's self-test says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Firmware {
+    Fit,
+    Unfit,
+    /// Never answers: the watchdog bites.
+    Hangs,
+}
+
+/// How a power session ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Ended {
+    PowerLost,
+    Reset(ResetCause),
+    /// The server has the terminal report and the device asks for work again.
+    Settled,
+}
+
+pub(crate) struct Device {
+    pub(crate) layout: Layout,
+    pub(crate) policy: Policy<'static>,
+    pub(crate) flash: LabFlash,
+    pub(crate) server: ScriptedServer,
+    pub(crate) firmware: Firmware,
+    pub(crate) events: Vec<Event>,
+    pub(crate) running: u32,
+    pub(crate) now: u64,
+    /// Requests that get lost before they reach the server, counted down.
+    pub(crate) lost_requests: usize,
+    pub(crate) requests: usize,
+}
+
+impl Device {
+    pub(crate) fn new(firmware: Firmware, release: impl FnOnce(&Lab) -> Release) -> Self {
+        let lab = Lab::new();
+        let old = lab.release(1, 3000);
+        Self {
+            layout: lab.layout(),
+            policy: lab.policy(),
+            flash: lab.provisioned(&old).reseeded(1),
+            server: ScriptedServer::new(release(&lab), JOB, CHUNK),
+            firmware,
+            events: Vec::new(),
+            running: 0,
+            now: 0,
+            lost_requests: 0,
+            requests: 0,
+        }
+    }
+
+    pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
+        let (layout, policy) = (self.layout, self.policy);
+        let mut buffer = [0; WORK_BUFFER];
+        let handover = run_blocking(Boot::new(&layout, &policy, cause), &mut self.flash, &layout, &mut buffer, || ());
+        if !self.flash.is_powered() {
+            return Ended::PowerLost;
+        }
+        let handover = handover.expect("a device that has a good image boots");
+        self.running = handover.image().order().sequence;
+        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
+        let (mut slots, report) = SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
+        let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
+        let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
+        let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+        let mut agent = Agent::new(config, report, 7, buffers, self.now);
+        for _ in 0..20_000 {
+            let answer = match agent.poll_output(self.now) {
+                Output::Event(event) => {
+                    self.events.push(event);
+                    continue;
+                }
+                Output::Reset => return Ended::Reset(ResetCause::Software),
+                Output::SelfTest if self.firmware == Firmware::Hangs => return Ended::Reset(ResetCause::Watchdog),
+                Output::SelfTest => Input::SelfTest(self.firmware == Firmware::Fit),
+                Output::Slots(work) => {
+                    let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
+                    Input::Slots(slots.perform(work, bench))
+                }
+                Output::Send(up) => {
+                    self.requests += 1;
+                    let settled = matches!(up, Up::Poll(_)) && self.settled();
+                    if settled {
+                        return Ended::Settled;
+                    }
+                    if self.lost_requests > 0 {
+                        self.lost_requests -= 1;
+                        agent.handle_input(self.now, Input::LinkLost);
+                        continue;
+                    }
+                    agent.handle_input(self.now, Input::Message(self.server.answer(up)));
+                    continue;
+                }
+                Output::Wait => {
+                    let due = agent.poll_timeout().expect("every wait has a time limit");
+                    assert!(due > self.now, "a wait that is over is no wait");
+                    self.now = due;
+                    agent.handle_timeout(self.now);
+                    continue;
+                }
+            };
+            if !self.flash.is_powered() {
+                return Ended::PowerLost;
+            }
+            self.now += 1;
+            agent.handle_input(self.now, answer);
+        }
+        panic!("stuck: {:?}", self.events.iter().rev().take(10).collect::<Vec<_>>());
+    }
+
+    fn settled(&self) -> bool {
+        self.server.reports().last().is_some_and(|report| report.stage.is_terminal())
+    }
+
+    /// Sessions until the job is settled.
+    pub(crate) fn live(&mut self) {
+        let mut cause = ResetCause::PowerOn;
+        for _ in 0..40 {
+            match self.session(cause) {
+                Ended::PowerLost => {
+                    self.flash.power_on();
+                    cause = ResetCause::PowerOn;
+                }
+                Ended::Reset(why) => cause = why,
+                Ended::Settled => return,
+            }
+        }
+        panic!("not settled after 40 sessions");
+    }
+
+    /// Terminal reports by sequence: repeated ones are one report.
+    pub(crate) fn terminals(&self) -> Vec<Stage> {
+        let mut seen: Vec<(u32, Stage)> = Vec::new();
+        for report in self.server.reports().iter().filter(|report| report.stage.is_terminal()) {
+            if !seen.contains(&(report.seq, report.stage)) {
+                seen.push((report.seq, report.stage));
+            }
+        }
+        seen.into_iter().map(|(_, stage)| stage).collect()
+    }
+}
