@@ -106,3 +106,28 @@ pub fn first_broken<'a>(rows: impl IntoIterator<Item = &'a AuditRow>) -> Option<
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn chain(actors: [&str; 3]) -> Vec<AuditRow> {
+        let mut head = AuditHead::default();
+        actors.map(|actor| head.add(UnixMs(1), actor, "noted", String::new(), String::new())).into()
+    }
+
+    #[test]
+    fn a_row_rewritten_with_a_fitting_hash_breaks_the_row_after_it() {
+        let mut rows = chain(["ann", "bob", "eve"]);
+        rows[1] = chain(["ann", "mallory", "eve"]).remove(1);
+        assert_eq!(first_broken(&rows), Some(3));
+    }
+
+    #[test]
+    fn a_row_taken_out_breaks_the_chain() {
+        let mut rows = chain(["ann", "bob", "eve"]);
+        rows.remove(1);
+        assert_eq!(first_broken(&rows), Some(3));
+    }
+}

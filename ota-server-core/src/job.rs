@@ -24,7 +24,7 @@ pub struct Job {
     pub failures: u8,
     /// Where it stands.
     pub state: JobState,
-    /// Highest report sequence seen.
+    /// Highest report sequence seen in this attempt.
     pub seq: Option<u32>,
     /// Sequence of the report that closed it; `None` while open or when the server closed it.
     pub word: Option<u32>,
@@ -95,10 +95,12 @@ impl Job {
     /// Within an attempt stages only rise, and of several last words the one with the highest sequence counts, so the
     /// order of arrival does not matter. What the server closed by itself (silence, cancel) the device's word corrects.
     pub fn apply(&mut self, report: &Report, now: UnixMs) -> Effect {
-        if self.seq == Some(report.seq) {
-            return Effect::Duplicate;
+        if report.attempt == self.attempt {
+            if self.seq == Some(report.seq) {
+                return Effect::Duplicate;
+            }
+            self.seq = self.seq.max(Some(report.seq));
         }
-        self.seq = self.seq.max(Some(report.seq));
         let effect = if report.stage.is_terminal() { self.close(report) } else { self.advance(report) };
         match effect {
             Effect::Moved => self.enter(report.stage.into(), now),
@@ -146,6 +148,7 @@ impl Job {
     pub fn requeue(&mut self, now: UnixMs, not_before: UnixMs) -> bool {
         let Some(attempt) = self.attempt.checked_add(1) else { return false };
         self.attempt = attempt;
+        self.seq = None;
         self.word = None;
         self.done = 0;
         self.not_before = not_before;
@@ -271,6 +274,17 @@ mod tests {
         assert_eq!(job.apply(&report(1, 9, lost), NOW), Effect::Moved);
         assert_eq!(job.apply(&report(1, 5, Stage::Confirmed), NOW), Effect::Late);
         assert_eq!(job.kind(), JobKind::RolledBack);
+    }
+
+    #[test]
+    fn a_device_that_lost_its_numbering_can_still_finish_its_next_attempt() {
+        let mut job = offered();
+        let failed = Stage::Failed { at: FailedStage::Downloading, code: 1 };
+        assert_eq!(job.apply(&report(1, 9, failed), NOW), Effect::Moved);
+        assert!(job.requeue(NOW, NOW));
+        job.enter(JobState::Offered, NOW);
+        assert_eq!(job.apply(&report(2, 9, Stage::Accepted), NOW), Effect::Moved);
+        assert_eq!(job.apply(&report(2, 1, Stage::Confirmed), NOW), Effect::Moved);
     }
 
     #[test]

@@ -175,6 +175,8 @@ async fn a_caller_that_goes_away_does_not_tear_a_commit() {
     let Answer::Offer { job, attempt, .. } = reply.answer() else { panic!("{:?}", reply.answer()) };
     let stored = rig.disk.rows.load().await.unwrap().jobs.remove(0);
     assert_eq!((stored.id, stored.job.attempt, stored.job.kind().name()), (job, attempt, "offered"));
+    let told = rig.fleet.timeline(job).await.unwrap();
+    assert_eq!(told.iter().map(|event| &*event.what).collect::<Vec<_>>(), ["offered", "resumed"]);
 }
 
 #[tokio::test]

@@ -10,13 +10,16 @@ use ota_manifest::{JobId, Order};
 use ota_server_core::{Answer, CampaignState, Command, Event, JobKind, JobRow, Plan, Tally, Wave};
 use proptest::prelude::*;
 
-const DEVICES: u8 = 12;
+const DEVICES: u8 = 10;
 const CAP: u32 = 3;
 
 #[derive(Debug, Clone)]
 enum Op {
     Poll(u8),
-    Advance(u8),
+    /// Every device polls.
+    Sweep,
+    /// The device goes on by so many stages.
+    Advance(u8, u8),
     /// The device's n-th report arrives once more.
     Repeat(u8, usize),
     Tick(u16),
@@ -28,8 +31,9 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => (0..DEVICES).prop_map(Op::Poll),
-        20 => (0..DEVICES).prop_map(Op::Advance),
+        4 => (0..DEVICES).prop_map(Op::Poll),
+        4 => Just(Op::Sweep),
+        20 => ((0..DEVICES), 1u8..9).prop_map(|(n, stages)| Op::Advance(n, stages)),
         4 => ((0..DEVICES), any::<usize>()).prop_map(|(n, at)| Op::Repeat(n, at)),
         3 => (0u16..900).prop_map(Op::Tick),
         1 => Just(Op::Pause),
@@ -104,8 +108,10 @@ impl Model {
         let batches = self.rig.log.len();
         match *op {
             Op::Poll(n) => self.poll(n, before),
-            Op::Advance(n) => {
-                if let Some(report) = self.devices[usize::from(n)].next() {
+            Op::Sweep => return (0..DEVICES).for_each(|n| self.run(&Op::Poll(n))),
+            Op::Advance(n, stages) => {
+                for _ in 0..stages {
+                    let Some(report) = self.devices[usize::from(n)].next() else { break };
                     self.deliver(n, &report);
                 }
             }

@@ -27,6 +27,7 @@ fn one_canary_rolled_back_halts_and_nobody_is_offered_anything_afterwards() {
     assert_eq!(rig.report(order[0], job, 1, ROLLED_BACK), Answer::Ack { seq: 1 });
     assert_eq!(rig.state(), "halted");
     assert_eq!(rig.noted("campaign_halted"), 1);
+    assert_eq!(rig.view(ONE).campaign.halted.unwrap().0, rig.now);
     for n in 0..4 {
         assert_eq!(rig.ask(n), Answer::Idle);
     }

@@ -5,7 +5,7 @@ mod common;
 use common::{NEW, ONE, Rig, plan, stop_at_first_rollback};
 use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
 use ota_server_core::store::{MemoryStore, SqliteStore};
-use ota_server_core::{Batch, Engine, Plan, Snapshot, Store, StoreError, StoreVersion, first_broken};
+use ota_server_core::{Batch, Engine, Plan, Snapshot, Store, StoreError, StoreVersion, Wave, first_broken};
 
 /// Everything that a campaign with a rollback, a timeout, a pause and a retry writes.
 fn history() -> Vec<Batch> {
@@ -84,6 +84,21 @@ async fn keeps_the_first_of_repeated_reports(store: &dyn Store) {
     assert_eq!((told.len(), all), (5, 5), "five different reports, each once");
 }
 
+async fn keeps_what_changes_in_a_campaign(store: &dyn Store) {
+    let waves = vec![Wave::Count(1), Wave::Percent(100)];
+    let mut rig = Rig::running(3, Plan { soak_ms: 5000, waves, ..plan() });
+    let canary = rig.ranked()[0];
+    let job = rig.offered(canary);
+    rig.report(canary, job, 1, Stage::Confirmed);
+    let mut version = StoreVersion(0);
+    for batch in &rig.log {
+        version = store.commit(batch.clone(), version).await.unwrap();
+    }
+    let campaign = store.load().await.unwrap().campaigns.remove(0);
+    assert!(campaign.gate_since.is_some() && campaign.approvals.len() == 1);
+    assert_eq!(campaign, rig.view(ONE).campaign);
+}
+
 async fn returns_the_audit_log_in_pages_and_unbroken(store: &dyn Store) {
     fill(store).await;
     let mut rows = store.audit(0, 3).await.unwrap();
@@ -119,6 +134,7 @@ conformance!(
     gives_back_what_was_committed,
     refuses_a_writer_that_did_not_see_the_last_commit,
     keeps_the_first_of_repeated_reports,
+    keeps_what_changes_in_a_campaign,
     returns_the_audit_log_in_pages_and_unbroken
 );
 

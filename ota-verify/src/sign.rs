@@ -151,7 +151,11 @@ pub fn seal_manifest(draft: &ManifestDraft, signers: &[(&dyn Signer, Role)]) -> 
     seal(Kind::Manifest, payload, signers)
 }
 
-fn seal(kind: Kind, payload: &[u8], signers: &[(&dyn Signer, Role)]) -> Result<Vec<u8>, SealError> {
+/// Has every signer sign an encoded payload in its role, and returns the envelope's bytes.
+///
+/// # Errors
+/// [`SealError`] as for [`seal_manifest`]; what the payload says is not looked at.
+pub fn seal(kind: Kind, payload: &[u8], signers: &[(&dyn Signer, Role)]) -> Result<Vec<u8>, SealError> {
     let count = u8::try_from(signers.len()).unwrap_or(u8::MAX);
     if count == 0 || count > MAX_SIGNATURES {
         return Err(SealError::SignerCount(signers.len()));

@@ -1,1 +1,27 @@
-//! p
+//! A simulated Linux device of the OTA family: its flash is a file, its restart is a reboot.
+//!
+//! Everything that decides is the product: `ota-slots` boots, `ota-agent` talks, `ota-verify` proves. This crate adds what a
+//! board adds: a flash driver ([`FlashFile`]), a link ([`HttpLink`]), a self-test ([`firmware`]), a log ([`Log`]), and a power
+//! supply that can fail on purpose ([`PowerPlan`]).
+//!
+//! ```text
+//!   DIR/flash.bin      descriptor page | journal, 2 pages | slot A, 1 MiB | slot B, 1 MiB   (complement: erased = hole)
+//!   DIR/device.json    identity, server, token, release key: what a factory burns in
+//!   DIR/log.jsonl      one line per event, milliseconds since 1970
+//! ```
+#![forbid(unsafe_code)]
+
+mod board;
+mod device;
+pub mod firmware;
+mod flash_file;
+mod link;
+mod log;
+mod power;
+
+pub use board::{Factory, LAYOUT, SLOT_BYTES, WINDOW_BYTES, class, provision, vendor};
+pub use device::{Device, Timing};
+pub use flash_file::{FlashError, FlashFile};
+pub use link::{HttpLink, LinkError};
+pub use log::{Happening, Line, Log, Observer, read_log};
+pub use power::PowerPlan;

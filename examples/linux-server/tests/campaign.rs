@@ -78,6 +78,7 @@ async fn a_good_release_reaches_everybody_and_a_bad_one_stops_at_the_canary() {
     let after_halt = "SELECT count(*) FROM job_event e JOIN campaign c ON c.no = e.campaign \
                       WHERE e.what = 'offered' AND e.at_ms > c.halted_ms";
     assert_eq!(count(folder.path(), after_halt).await, 0);
+    assert_eq!(count(folder.path(), "SELECT count(*) FROM campaign WHERE halted_ms > created_ms").await, 1);
     assert_eq!(count(folder.path(), "SELECT sum(turned_away) FROM job WHERE campaign = 2").await, 12);
     assert_eq!(
         count(folder.path(), "SELECT count(*) FROM job WHERE state = 'confirmed' AND campaign = 1").await,
@@ -152,7 +153,7 @@ async fn strangers_and_garbage_are_turned_away_with_the_reason() {
     blocking(move || {
         let mut device = Device::enrol(&author, &url, "device");
         let poll = Up::Poll(device.poll);
-        for (path, bytes) in [(POLL, vec![]), (REPORT, vec![0; 40]), (POLL, vec![0xFF; 5000])] {
+        for (path, bytes) in [(POLL, vec![]), (REPORT, vec![0; 40]), (POLL, vec![0xFF; 200])] {
             let (status, answer) = device.post_bytes(path, &bytes);
             assert_eq!((status, device.take(&answer)), (400, Said::Refused(Refusal::Malformed)));
         }
@@ -198,6 +199,7 @@ async fn a_release_whose_artifact_was_touched_is_not_offered() {
     blocking(move || {
         let mut device = Device::enrol(&author, &url, "device");
         launch(&author, &approver, "1.1.0", 2);
+        assert_eq!(device.ask(), Said::Offer);
         let digest = author.releases().unwrap()[0].images[0].sha256.clone();
         let file = artifacts.join(&digest[..2]).join(&digest);
         let mut bytes = std::fs::read(&file).unwrap();

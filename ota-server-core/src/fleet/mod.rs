@@ -6,17 +6,19 @@ mod core;
 mod error;
 mod prove;
 mod publish;
+mod reply;
 
 pub use error::{FleetError, PublishError};
 pub use publish::{ImageDraftRef, ReleaseDraft};
+pub use reply::Reply;
+pub(crate) use reply::down_bytes;
 
 use ::core::ops::Range;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use ota_manifest::wire::{Down, Object, Poll, Report, encode};
+use ota_manifest::wire::{Object, Poll, Report};
 use ota_manifest::{ChunkSize, DeviceId, JobId};
 use ota_verify::PublicKey;
 use ota_verify::sign::Signer;
@@ -349,57 +351,6 @@ impl ::core::fmt::Debug for Fleet {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Fleet").field("config", &self.inner.config).finish_non_exhaustive()
     }
-}
-
-/// What a device is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    answer: Answer,
-    envelope: Vec<u8>,
-    retry_after_ms: u32,
-}
-
-impl Reply {
-    /// The engine's answer.
-    #[must_use]
-    pub fn answer(&self) -> Answer {
-        self.answer
-    }
-
-    /// The answer as a message.
-    #[must_use]
-    pub fn down(&self) -> Down<'_> {
-        let retry_after_ms = self.retry_after_ms;
-        match self.answer {
-            Answer::Offer { job, attempt, .. } => Down::Offer { job, attempt, envelope: &self.envelope },
-            Answer::Ack { seq } => Down::Ack { seq },
-            Answer::Cancel { job } => Down::Cancel { job },
-            Answer::Refused(refusal) => Down::Refused { refusal, retry_after_ms },
-            Answer::Idle | Answer::Done | Answer::Published(_) | Answer::Created(_) => {
-                Down::Idle { retry_after_ms }
-            }
-        }
-    }
-
-    /// The message's bytes.
-    #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
-        down_bytes(&self.down())
-    }
-}
-
-/// A message's bytes.
-pub(crate) fn down_bytes(down: &Down<'_>) -> Vec<u8> {
-    let payload = match down {
-        Down::Offer { envelope, .. } => envelope.len(),
-        Down::Chunk { bytes, .. } => bytes.len(),
-        _ => 0,
-    };
-    // 64 bytes are more than the fixed fields of any message take.
-    let mut buffer = vec![0; payload + 64];
-    let used = encode(down, &mut buffer).map_or(0, <[u8]>::len);
-    buffer.truncate(used);
-    buffer
 }
 
 fn random<const N: usize>() -> Result<[u8; N], FleetError> {

@@ -1,5 +1,9 @@
 //! A device that speaks the protocol and pretends the rest.
-#![allow(unreachable_pub, reason = "a module of several test binaries")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by several test binaries, none of which uses all of it"
+)]
 
 use linux_server::{Config, OperatorClient, Running, start};
 use ota_manifest::wire::path::{MEDIA_TYPE, ObjectPath, POLL, REPORT};

@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS job (
     code          INTEGER,
     attempt       INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
-    seq           INTEGER,          -- highest report sequence seen
+    seq           INTEGER,          -- highest report sequence seen in this attempt
     word          INTEGER,          -- sequence of the report that closed it
     done          INTEGER NOT NULL, -- bytes proven and in flash
     offered_ms    INTEGER,          -- last offered anew

@@ -1,0 +1,121 @@
+//! The board: where everything lives, who made it, and what the factory does.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use ota_manifest::{ClassId, DeviceId, Digest, MAX_ENVELOPE, Role, VendorId};
+use ota_slots::{
+    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER, run_blocking,
+};
+use ota_verify::{AlgSet, Ed25519Key, Identity, Trust, TrustedKey};
+use serde::{Deserialize, Serialize};
+
+use crate::FlashFile;
+use crate::flash_file;
+
+/// Bytes of a slot.
+pub const SLOT_BYTES: u32 = 1024 * 1024;
+/// Bytes of the download window: four erase pages.
+pub const WINDOW_BYTES: usize = 4 * flash_file::PAGE;
+/// Version of the simulated bootloader.
+pub(crate) const BOOTLOADER: u16 = 1;
+/// Hardware revision of the simulated board.
+pub(crate) const HARDWARE: u16 = 1;
+
+/// Erase page, bytes: as the flash file has it.
+const PAGE: u32 = 4096;
+const _: () = assert!(PAGE as usize == flash_file::PAGE && flash_file::WORD == 4);
+/// Page 0 stands for the bootloader and holds its descriptor.
+const JOURNAL: u32 = PAGE;
+const SLOT_A: u32 = JOURNAL + 2 * PAGE;
+const SLOT_B: u32 = SLOT_A + SLOT_BYTES;
+const FLASH_BYTES: u32 = SLOT_B + SLOT_BYTES;
+
+/// The partition of the flash; link addresses are flash offsets, as on a microcontroller that runs from flash.
+pub const LAYOUT: Layout = Layout::constant(
+    Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF },
+    Region { start: JOURNAL, len: 2 * PAGE },
+    [
+        SlotRegion { region: Region { start: SLOT_A, len: SLOT_BYTES }, link_address: SLOT_A },
+        SlotRegion { region: Region { start: SLOT_B, len: SLOT_BYTES }, link_address: SLOT_B },
+    ],
+);
+
+/// Maker of the simulated devices.
+#[must_use]
+pub fn vendor() -> VendorId {
+    VendorId::new(*b"example vendor 1")
+}
+
+/// Class of the simulated devices.
+#[must_use]
+pub fn class() -> ClassId {
+    ClassId::new(*b"example sensor 1")
+}
+
+/// What the factory burns into a device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Factory {
+    /// Device id, 32 hexadecimal digits.
+    pub id: String,
+    /// The server, `http://host:port`.
+    pub server: String,
+    /// Bearer token of the device.
+    pub token: String,
+    /// Release key, 64 hexadecimal digits.
+    pub release_key: String,
+}
+
+impl Factory {
+    /// Reads what is burnt in.
+    ///
+    /// # Errors
+    /// If `DIR/device.json` is missing or not what a factory writes.
+    pub fn load(dir: &Path) -> Result<Self> {
+        let path = dir.join("device.json");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("{} cannot be read: provision the device first", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not a device description", path.display()))
+    }
+
+    /// The device's id.
+    ///
+    /// # Errors
+    /// If it is not 32 hexadecimal digits.
+    pub fn device_id(&self) -> Result<DeviceId> {
+        self.id.parse().context("device id")
+    }
+
+    /// What every image is held against, as if it stood in ROM: lives as long as the process.
+    ///
+    /// # Errors
+    /// If id or key are not hexadecimal.
+    pub fn policy(&self) -> Result<&'static Policy<'static>> {
+        let key: Digest = self.release_key.parse().context("release key")?;
+        let key: &'static Ed25519Key = Box::leak(Box::new(Ed25519Key::new(*key.as_bytes())));
+        let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([TrustedKey::new(Role::Release, key)]));
+        let identity = Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
+        let trust = Digest::new([0; 32]);
+        let descriptor = BootDescriptor::new(BOOTLOADER, AlgSet::ED25519, &LAYOUT, trust);
+        Ok(Box::leak(Box::new(Policy { trust: Trust::pinned(keys), identity, descriptor })))
+    }
+}
+
+/// Makes a device in `dir`: flash with the first image in slot A, and what the factory burns in.
+///
+/// # Errors
+/// If the folder holds a device already, or the image does not prove itself with the factory's key.
+pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], envelope: &[u8]) -> Result<()> {
+    ensure!(envelope.len() <= MAX_ENVELOPE, "the envelope is larger than a device accepts");
+    fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    let path = dir.join("flash.bin");
+    let mut flash = FlashFile::create(&path, FLASH_BYTES as usize)
+        .with_context(|| format!("{} cannot be made; is there a device already?", path.display()))?;
+    let policy = factory.policy()?;
+    let provision = Provision::new(&LAYOUT, policy, SlotId::A, image, leaves, envelope);
+    let proven = run_blocking(provision, &mut flash, &LAYOUT, &mut [0; WORK_BUFFER], || ());
+    let _proven = proven.context("the first image does not prove itself")?;
+    let json = serde_json::to_string_pretty(factory)?;
+    fs::write(dir.join("device.json"), json + "\n").context("device.json cannot be written")
+}

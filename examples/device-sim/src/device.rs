@@ -1,0 +1,319 @@
+//! One device: power sessions, each from the bootloader's decision to the next reset.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use embedded_storage::nor_flash::ReadNorFlash;
+use ota_agent::{Agent, Bench, BootReport, Buffers, Config, Event, Input, Output, SlotDriver, SlotWork};
+use ota_manifest::wire::{Down, Stage, Up};
+use ota_manifest::{MAX_ENVELOPE, ResetCause};
+use ota_slots::{Boot, Handover, Policy, SlotState, WORK_BUFFER, run_blocking};
+
+use crate::board::{BOOTLOADER, HARDWARE, LAYOUT, WINDOW_BYTES};
+use crate::firmware::{self, Behaviour, Trailer};
+use crate::{Factory, FlashFile, Happening, HttpLink, Log, Observer, PowerPlan};
+
+/// How long a simulated reset takes.
+const RESET: Duration = Duration::from_millis(20);
+/// Longest sleep between two looks at the stop flag.
+const NAP: Duration = Duration::from_millis(50);
+
+/// How a device keeps time. Milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How often it asks for work when the server does not say.
+    pub poll_interval_ms: u32,
+    /// First and longest pause after a failure.
+    pub backoff_ms: (u32, u32),
+    /// How long it waits for an answer.
+    pub request_timeout_ms: u32,
+    /// How long a hanging image keeps the watchdog waiting.
+    pub watchdog_ms: u32,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { poll_interval_ms: 30_000, backoff_ms: (1_000, 60_000), request_timeout_ms: 30_000, watchdog_ms: 4_000 }
+    }
+}
+
+/// A simulated device.
+#[derive(Debug)]
+pub struct Device {
+    dir: PathBuf,
+    factory: Factory,
+    policy: &'static Policy<'static>,
+    flash: FlashFile,
+    log: Log,
+    timing: Timing,
+    power: PowerPlan,
+    seed: u64,
+    started: Instant,
+    cause: ResetCause,
+}
+
+/// How a power session ended.
+enum Ended {
+    PowerLost,
+    Reset(ResetCause),
+    Stopped,
+}
+
+impl Device {
+    /// Opens the device in `dir`. `seed` makes its pauses its own.
+    ///
+    /// # Errors
+    /// If the folder holds no device.
+    pub fn open(dir: &Path, timing: Timing, seed: u64, observer: Option<Observer>) -> Result<Self> {
+        let factory = Factory::load(dir)?;
+        let path = dir.join("flash.bin");
+        let flash = FlashFile::open(&path).with_context(|| format!("{} cannot be opened", path.display()))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            policy: factory.policy()?,
+            factory,
+            flash,
+            log: Log::open(dir, observer)?,
+            timing,
+            power: PowerPlan::default(),
+            seed,
+            started: Instant::now(),
+            cause: ResetCause::PowerOn,
+        })
+    }
+
+    /// Plans power failures.
+    pub fn plan_power(&mut self, plan: PowerPlan) {
+        self.power = plan;
+    }
+
+    /// Talks to another address than the one burnt in; for whoever sits in between.
+    pub fn reroute(&mut self, server: &str) {
+        server.clone_into(&mut self.factory.server);
+    }
+
+    /// Where the device lives.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Runs until `stop` is set.
+    ///
+    /// # Errors
+    /// Only if the device cannot boot at all, which must not happen.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            match self.session(stop)? {
+                Ended::Stopped => break,
+                Ended::Reset(cause) => self.cause = cause,
+                Ended::PowerLost => {
+                    self.log.write(Happening::PowerCut);
+                    self.flash.power_on();
+                    self.cause = ResetCause::PowerOn;
+                }
+            }
+            std::thread::sleep(RESET);
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, stop: &AtomicBool) -> Result<Ended> {
+        let mut buffer = [0; WORK_BUFFER];
+        let boot = Boot::new(&LAYOUT, self.policy, self.cause);
+        let booted = run_blocking(boot, &mut self.flash, &LAYOUT, &mut buffer, || ());
+        if !self.flash.is_powered() {
+            return Ok(Ended::PowerLost);
+        }
+        let handover = booted.context("no slot holds an image that may run")?;
+        let trailer = match self.start(&handover) {
+            Ok(trailer) => trailer,
+            Err(fault) => {
+                self.log.write(Happening::Fault { why: fault.to_string() });
+                return Ok(Ended::Reset(ResetCause::Lockup));
+            }
+        };
+        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
+        let (slots, report) = match SlotDriver::open(&LAYOUT, self.policy, handover.slot(), bench) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.log.write(Happening::Note { text: error.to_string() });
+                return Ok(Ended::Reset(ResetCause::Software));
+            }
+        };
+        Session { device: self, slots, trailer, on_trial: handover.state() == SlotState::Trial }.run(report, stop)
+    }
+
+    /// Jumps: reads the image as the processor would, from where it was handed over.
+    fn start(&mut self, handover: &Handover) -> Result<Trailer> {
+        let slot = LAYOUT.slot(handover.slot());
+        let mut image = vec![0; handover.image().size() as usize];
+        self.flash.read(slot.region.start, &mut image).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let trailer = firmware::start(&image, slot.link_address)?;
+        self.log.write(Happening::Boot {
+            cause: format!("{:?}", self.cause),
+            slot: format!("{:?}", handover.slot()),
+            version: trailer.version.to_string(),
+            state: format!("{:?}", handover.state()),
+        });
+        Ok(trailer)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The application, from its start to the next reset.
+struct Session<'d> {
+    device: &'d mut Device,
+    slots: SlotDriver<'static>,
+    trailer: Trailer,
+    on_trial: bool,
+}
+
+impl Session<'_> {
+    fn run(mut self, report: BootReport, stop: &AtomicBool) -> Result<Ended> {
+        let timing = self.device.timing;
+        let config = Config {
+            version: self.trailer.version,
+            hardware: HARDWARE,
+            bootloader: BOOTLOADER,
+            poll_interval_ms: timing.poll_interval_ms,
+            request_timeout_ms: timing.request_timeout_ms,
+            backoff_ms: timing.backoff_ms,
+            confirm_needs_server: true,
+        };
+        let timeout = Duration::from_millis(u64::from(timing.request_timeout_ms));
+        let mut link = HttpLink::new(&self.device.factory.server, &self.device.factory.token, timeout);
+        let (mut envelope, mut window) = (vec![0; MAX_ENVELOPE], vec![0; WINDOW_BYTES]);
+        let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+        let mut agent = Agent::new(config, report, self.device.seed, buffers, self.device.now_ms());
+        while !stop.load(Ordering::Relaxed) {
+            if let Some(ended) = self.step(&mut agent, &mut link) {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Stopped)
+    }
+
+    /// Carries out one output.
+    fn step(&mut self, agent: &mut Agent<'_>, link: &mut HttpLink) -> Option<Ended> {
+        let now = self.device.now_ms();
+        match agent.poll_output(now) {
+            Output::Event(event) => self.note(event),
+            Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
+            Output::Wait => self.wait(agent),
+            Output::SelfTest => return self.self_test(agent),
+            Output::Send(up) => self.send(agent, link, up),
+            Output::Slots(work) => {
+                self.arm_fuse(&work);
+                let mut buffer = [0; WORK_BUFFER];
+                let bench = Bench { flash: &mut self.device.flash, buffer: &mut buffer };
+                let answer = self.slots.perform(work, bench);
+                if !self.device.flash.is_powered() {
+                    return Some(Ended::PowerLost);
+                }
+                agent.handle_input(self.device.now_ms(), Input::Slots(answer));
+            }
+        }
+        None
+    }
+
+    fn wait(&self, agent: &mut Agent<'_>) {
+        let now = self.device.now_ms();
+        let due = agent.poll_timeout().unwrap_or(now.saturating_add(1000));
+        std::thread::sleep(Duration::from_millis(due.saturating_sub(now)).min(NAP));
+        if self.device.now_ms() >= due {
+            agent.handle_timeout(self.device.now_ms());
+        }
+    }
+
+    /// The outcome is decided by the image that runs.
+    fn self_test(&mut self, agent: &mut Agent<'_>) -> Option<Ended> {
+        if self.device.power.before_confirm && self.on_trial {
+            self.device.power.before_confirm = false;
+            return Some(Ended::PowerLost);
+        }
+        match self.trailer.behaviour {
+            Behaviour::Hangs => {
+                std::thread::sleep(Duration::from_millis(u64::from(self.device.timing.watchdog_ms)));
+                return Some(Ended::Reset(ResetCause::Watchdog));
+            }
+            behaviour => {
+                agent.handle_input(self.device.now_ms(), Input::SelfTest(behaviour == Behaviour::Healthy));
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, agent: &mut Agent<'_>, link: &mut HttpLink, up: Up) {
+        match link.send(up) {
+            Ok(down) => {
+                if let Some(line) = describe(&up, &down) {
+                    self.device.log.write(line);
+                }
+                agent.handle_input(self.device.now_ms(), Input::Message(down));
+            }
+            Err(error) => {
+                self.device.log.write(Happening::Note { text: error.to_string() });
+                agent.handle_input(self.device.now_ms(), Input::LinkLost);
+            }
+        }
+    }
+
+    fn arm_fuse(&mut self, work: &SlotWork<'_>) {
+        if let (SlotWork::StoreChunk { chunk, .. }, Some(at)) = (work, self.device.power.in_download_at_chunk)
+            && *chunk >= at
+        {
+            self.device.power.in_download_at_chunk = None;
+            // In the middle of the chunk: its second program operation is torn.
+            self.device.flash.fail_after(1);
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        let line = match event {
+            Event::Offered { job, attempt } => Happening::Offered { job: job.to_string(), attempt },
+            Event::OfferRefused { refusal, code } => Happening::Refused { refusal: format!("{refusal:?}"), code },
+            Event::Resumed { held, total } => Happening::Resumed { held, total },
+            Event::LeavesRefused => Happening::LeavesRefused,
+            Event::ChunkRefused { chunk } => Happening::ChunkRefused { chunk },
+            Event::Reached(stage) => reached(stage),
+            Event::RolledBack { reason, cause, boots } => {
+                Happening::RolledBack { reason: format!("{reason:?}"), cause: format!("{cause:?}"), boots }
+            }
+            Event::Settled { job } => Happening::Settled { job: job.to_string() },
+            other => Happening::Note { text: format!("{other:?}") },
+        };
+        self.device.log.write(line);
+    }
+}
+
+fn reached(stage: Stage) -> Happening {
+    let name = format!("{stage:?}");
+    let name = name.split([' ', '{']).next().unwrap_or(&name).to_owned();
+    let progress = match stage {
+        Stage::Downloading { done, total } => Some((done, total)),
+        _ => None,
+    };
+    Happening::Reached { stage: name, progress }
+}
+
+/// What of an exchange belongs into the log.
+fn describe(up: &Up, down: &Down<'_>) -> Option<Happening> {
+    match (up, down) {
+        (Up::Poll(_), Down::Idle { .. }) => Some(Happening::Poll { answer: "idle".to_owned() }),
+        (Up::Poll(_), Down::Offer { .. }) => Some(Happening::Poll { answer: "offer".to_owned() }),
+        (Up::Poll(_), _) => Some(Happening::Poll { answer: "other".to_owned() }),
+        (Up::Fetch(fetch), Down::Chunk { bytes, .. }) => Some(Happening::Fetched {
+            job: fetch.job.to_string(),
+            object: format!("{:?}", fetch.object).to_lowercase(),
+            first: fetch.first,
+            bytes: bytes.len(),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! The device's log: one JSON object a line, appended and flushed before the device goes on.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// Called with every line, for those who watch.
+pub type Observer = Box<dyn Fn(&Line) + Send>;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What can happen to a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Happening {
+    /// The bootloader handed over.
+    Boot {
+        /// What reset the device.
+        cause: String,
+        /// Slot that runs.
+        slot: String,
+        /// Version that runs.
+        version: String,
+        /// State it runs in.
+        state: String,
+    },
+    /// The firmware crashed as soon as it ran.
+    Fault {
+        /// Why.
+        why: String,
+    },
+    /// The server was asked for work.
+    Poll {
+        /// What it answered.
+        answer: String,
+    },
+    /// A job was offered.
+    Offered {
+        /// Which.
+        job: String,
+        /// Which attempt at it.
+        attempt: u8,
+    },
+    /// The offer was refused.
+    Refused {
+        /// What the server is told.
+        refusal: String,
+        /// The precise code.
+        code: u16,
+    },
+    /// Bytes of an object arrived.
+    Fetched {
+        /// For which job.
+        job: String,
+        /// Leaf list or payload.
+        object: String,
+        /// Number of the first chunk or leaf.
+        first: u32,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// The download goes on where it was cut off.
+    Resumed {
+        /// Bytes held already.
+        held: u32,
+        /// Bytes in all.
+        total: u32,
+    },
+    /// A chunk did not match the manifest.
+    ChunkRefused {
+        /// Its number.
+        chunk: u32,
+    },
+    /// The leaf list did not match the manifest.
+    LeavesRefused,
+    /// The job has come this far.
+    Reached {
+        /// The stage, as it is reported.
+        stage: String,
+        /// Bytes held and bytes in all, while downloading.
+        progress: Option<(u32, u32)>,
+    },
+    /// The old image runs again.
+    RolledBack {
+        /// Why.
+        reason: String,
+        /// What reset the device last.
+        cause: String,
+        /// Boots the image got.
+        boots: u8,
+    },
+    /// The server has the terminal report.
+    Settled {
+        /// Of this job.
+        job: String,
+    },
+    /// The power failed.
+    PowerCut,
+    /// Anything else worth a line.
+    Note {
+        /// What.
+        text: String,
+    },
+}
+
+/// Appends lines to a file and shows them to an observer.
+pub struct Log {
+    file: File,
+    observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens `DIR/log.jsonl` for appending.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn open(dir: &Path, observer: Option<Observer>) -> Result<Self> {
+        let path = dir.join("log.jsonl");
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        Ok(Self { file: file.with_context(|| format!("{} cannot be opened", path.display()))?, observer })
+    }
+
+    /// Appends a line. A log that cannot be written does not stop the device.
+    pub fn write(&mut self, what: Happening) {
+        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let line = Line { at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX), what };
+        if let Ok(text) = serde_json::to_string(&line) {
+            // One write for one line: a process killed meanwhile leaves whole lines, or one cut-off last line.
+            let _ = self.file.write_all((text + "\n").as_bytes());
+        }
+        if let Some(observer) = &self.observer {
+            observer(&line);
+        }
+    }
+}
+
+/// Reads a log back; a cut-off last line is passed over.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read_log(dir: &Path) -> Result<Vec<Line>> {
+    let path = dir.join("log.jsonl");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}

@@ -1,0 +1,180 @@
+//! One device reaches the server through somebody else's proxy. It forges a manifest, replays an old one, and flips a bit
+//! in a chunk. The device refuses all three, and gets its update all the same.
+//!
+//! The attacker controls the wire, so he also swallows the device's complaints about his forgeries.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use ota_manifest::wire::path::{POLL, REPORT};
+use ota_manifest::wire::{Down, Stage, Up, decode, encode};
+use ota_manifest::{Frame, JobId, Kind, Role};
+use ota_server_core::signing::SoftwareSigner;
+use ota_verify::sign::seal;
+use tokio::net::TcpListener;
+
+use crate::cast::Cast;
+
+const BODY: usize = 1 << 20;
+
+/// Puts the proxy between one device and the server.
+pub(crate) fn prepare(cast: &mut Cast, old_release: u32) -> Result<()> {
+    let old = cast.envelope(old_release)?;
+    let attacker = SoftwareSigner::open_or_create(&cast.dir.join("attacker.key"))?;
+    let proxy = Proxy {
+        server: cast.server_url(),
+        old,
+        attacker,
+        next: Mutex::new(Some(Attack::Forge)),
+        forged: Mutex::new(None),
+        agent: ureq::Agent::config_builder().http_status_as_error(false).build().into(),
+    };
+    let listener = cast.runtime.block_on(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
+    let address = listener.local_addr()?;
+    let router = Router::new().fallback(relay).with_state(Arc::new(proxy));
+    cast.runtime.spawn(async move { axum::serve(listener, router).await });
+    let victim = cast.role(2);
+    cast.put_behind(victim, address);
+    cast.show.note(&format!("device {victim} reaches the server through a man in the middle"));
+    Ok(())
+}
+
+/// What he does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attack {
+    /// Signs the manifest with a key of his own.
+    Forge,
+    /// Offers an older manifest, properly signed in its day.
+    Replay,
+    /// Flips one bit of a chunk.
+    Damage,
+}
+
+struct Proxy {
+    server: String,
+    old: Vec<u8>,
+    attacker: SoftwareSigner,
+    next: Mutex<Option<Attack>>,
+    /// The job of the offer he tampered with last: complaints about it are swallowed.
+    forged: Mutex<Option<JobId>>,
+    agent: ureq::Agent,
+}
+
+/// An answer on its way back to the device.
+struct Answer {
+    status: StatusCode,
+    content_range: Option<String>,
+    body: Vec<u8>,
+}
+
+async fn relay(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY).await else { return bad_gateway() };
+    let answered = tokio::task::spawn_blocking(move || proxy.handle(&parts, &body)).await;
+    match answered {
+        Ok(Ok(answer)) => {
+            let mut response = Response::builder().status(answer.status);
+            if let Some(range) = answer.content_range {
+                response = response.header("content-range", range);
+            }
+            response.body(Body::from(answer.body)).unwrap_or_else(|_| bad_gateway())
+        }
+        _ => bad_gateway(),
+    }
+}
+
+fn bad_gateway() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
+
+impl Proxy {
+    fn handle(&self, parts: &axum::http::request::Parts, body: &Bytes) -> Result<Answer> {
+        let path = parts.uri.path();
+        if path == REPORT
+            && let Some(swallowed) = self.swallow(body)
+        {
+            return Ok(swallowed);
+        }
+        let mut answer = self.forward(parts, body)?;
+        if path == POLL {
+            self.tamper_with_offer(&mut answer);
+        } else if path.ends_with("/payload") {
+            self.damage(&mut answer);
+        }
+        Ok(answer)
+    }
+
+    fn forward(&self, parts: &axum::http::request::Parts, body: &Bytes) -> Result<Answer> {
+        let mut request = ureq::http::Request::builder()
+            .method(parts.method.as_str())
+            .uri(format!("{}{}", self.server, parts.uri.path()));
+        for name in ["authorization", "range", "content-type"] {
+            if let Some(value) = parts.headers.get(name) {
+                request = request.header(name, value.as_bytes());
+            }
+        }
+        let mut response = self.agent.run(request.body(body.to_vec())?)?;
+        let range = response.headers().get("content-range").and_then(|value| value.to_str().ok());
+        let content_range = range.map(str::to_owned);
+        let status = StatusCode::from_u16(response.status().as_u16())?;
+        let body = response.body_mut().read_to_vec().context("no body")?;
+        Ok(Answer { status, content_range, body })
+    }
+
+    /// Acknowledges a refusal of what he forged himself; the server never hears of it.
+    fn swallow(&self, body: &[u8]) -> Option<Answer> {
+        let Ok(Up::Report(report)) = decode::<Up>(body) else { return None };
+        let forged = self.forged.lock().unwrap_or_else(PoisonError::into_inner);
+        if *forged != Some(report.job) || !matches!(report.stage, Stage::Rejected { .. }) {
+            return None;
+        }
+        Some(Answer { status: StatusCode::OK, content_range: None, body: message(&Down::Ack { seq: report.seq }) })
+    }
+
+    fn tamper_with_offer(&self, answer: &mut Answer) {
+        let Ok(Down::Offer { job, attempt, envelope }) = decode::<Down<'_>>(&answer.body) else { return };
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let instead = match *next {
+            Some(Attack::Forge) => self.forge(envelope),
+            Some(Attack::Replay) => Some(self.old.clone()),
+            _ => None,
+        };
+        let mut forged = self.forged.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(instead) = instead else {
+            *forged = None;
+            return;
+        };
+        *forged = Some(job);
+        *next = if *next == Some(Attack::Forge) { Some(Attack::Replay) } else { Some(Attack::Damage) };
+        answer.body = message(&Down::Offer { job, attempt, envelope: &instead });
+    }
+
+    /// The server's own manifest, signed by somebody else.
+    fn forge(&self, envelope: &[u8]) -> Option<Vec<u8>> {
+        let frame = Frame::parse(envelope).ok()?;
+        seal(Kind::Manifest, frame.payload_unauthenticated(), &[(&self.attacker, Role::Release)]).ok()
+    }
+
+    fn damage(&self, answer: &mut Answer) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if *next == Some(Attack::Damage)
+            && let Some(byte) = answer.body.get_mut(100)
+        {
+            *byte ^= 0x04;
+            *next = None;
+        }
+    }
+}
+
+fn message(down: &Down<'_>) -> Vec<u8> {
+    let mut buffer = vec![0; BODY];
+    encode(down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
+}
