@@ -1,13 +1,16 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
 use ota_manifest::wire::{Down, Report, Stage, Up};
-use ota_manifest::JobId;
+use ota_manifest::{JobId, MAX_ENVELOPE};
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
 use crate::input::Started;
 use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want};
 use crate::{BootReport, Config, Event, Input, Output, SlotWork};
+
+/// The job of a device that never had one.
+pub(crate) const NO_JOB: JobId = JobId::new([0; 16]);
 
 /// Log lines that wait to be fetched; when full the oldest is lost.
 const LOG: usize = 4;
@@ -35,9 +38,14 @@ pub struct Agent<'b> {
 enum UnderWay {
     Nothing,
     /// An answer to a request of the state's own.
-    Request { deadline: u64 },
+    Request {
+        deadline: u64,
+    },
     /// An acknowledgement of this report.
-    Report { deadline: u64, report: Report },
+    Report {
+        deadline: u64,
+        report: Report,
+    },
     Slots,
     SelfTest,
 }
@@ -104,7 +112,7 @@ impl<'b> Agent<'b> {
             Input::SelfTest(fit) if self.under_way == UnderWay::SelfTest => {
                 self.under_way = UnderWay::Nothing;
                 self.change(|state, core| match state {
-                    State::Testing(testing) => testing.verdict(core, fit),
+                    State::Testing(testing) => testing.verdict(core, now, fit),
                     other => other,
                 });
             }
@@ -179,6 +187,12 @@ impl<'b> Agent<'b> {
             self.link_lost();
         }
         self.change(|state, core| state.timeout(core, now));
+        if self.under_way == UnderWay::SelfTest
+            && matches!(&self.state, Some(State::Testing(t)) if t.is_over())
+        {
+            // The self-test outlasted its window: whatever it says now comes too late.
+            self.under_way = UnderWay::Nothing;
+        }
         self.core.apply_stall();
     }
 
@@ -206,7 +220,9 @@ impl<'b> Agent<'b> {
             (UnderWay::Request { .. }, Down::Cancel { job }) if job == self.core.context.job => {
                 self.change(|state, core| state.cancelled(core));
             }
-            (UnderWay::Request { .. }, message) => self.change(|state, core| state.message(core, now, message)),
+            (UnderWay::Request { .. }, message) => {
+                self.change(|state, core| state.message(core, now, message));
+            }
             (UnderWay::Report { .. }, _) => {
                 self.core.log(Event::Ignored);
                 self.core.stall();
@@ -241,7 +257,8 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
     if let Some(event) = core.boot.event {
         let (reason, cause, boots) = (event.reason, event.cause, event.boots);
         core.log(Event::RolledBack { reason, cause, boots });
-        if !core.has_job() {
+        if core.context.job == NO_JOB {
+            // Nothing the server could file it under: it stays in the log.
             core.ack_event = true;
             core.context.acknowledged = true;
             return State::Recording(Recording);
@@ -270,10 +287,19 @@ impl Core<'_> {
         Context { seq: self.seq, ..self.context }
     }
 
+    /// Marks the journal's event as dealt with, if there is one: while it is open no update can begin.
+    pub(crate) fn settle_event(&mut self) -> State {
+        if self.boot.event.take().is_none() {
+            return State::Idle(Idle::now());
+        }
+        self.ack_event = true;
+        State::Recording(Recording)
+    }
+
     /// Notes how the job ended; the caller writes it down.
     pub(crate) fn conclude(&mut self, progress: Progress) {
         self.context.progress = progress;
-        self.context.acknowledged = self.context.job == JobId::new([0; 16]);
+        self.context.acknowledged = self.context.job == NO_JOB;
         self.context.seq = self.terminal_seq;
     }
 
@@ -348,6 +374,9 @@ impl Core<'_> {
 
     /// Copies the envelope into the lent buffer; `None` if it does not fit.
     pub(crate) fn keep_envelope(&mut self, envelope: &[u8]) -> Option<()> {
+        if envelope.len() > MAX_ENVELOPE {
+            return None;
+        }
         self.buffers.envelope.get_mut(..envelope.len())?.copy_from_slice(envelope);
         self.envelope_len = envelope.len();
         Some(())

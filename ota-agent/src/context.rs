@@ -9,7 +9,7 @@
 //!     19    1 zero
 //!     20    2 code of a failure
 //!     22    2 confirm window, s
-//!     24    4 sequence of the last report that mattered
+//!     24    4 sequence of the report that ended the job, or of the next report when this was written
 //!     28    4 zero
 //! ```
 
@@ -19,8 +19,8 @@ use ota_slots::OPAQUE;
 
 /// Reports of one boot that do not survive it: the first of the next boot is numbered above all of them.
 pub(crate) const SEQ_STRIDE: u32 = 1024;
-/// Terminal reports are numbered this far above a boot's first: above any report an earlier boot may have sent and
-/// forgotten.
+/// The report that ends a job is numbered this far above a boot's first: above anything that an earlier boot, started
+/// from the same record, may have sent and forgotten.
 pub(crate) const SEQ_TERMINAL: u32 = 512;
 
 const ACKNOWLEDGED: u8 = 0x80;
@@ -98,7 +98,8 @@ impl Context {
 
     fn read(bytes: &[u8; OPAQUE]) -> Option<Self> {
         let (job, rest) = bytes.split_first_chunk::<16>()?;
-        let ([attempt, progress, stage, _, c0, c1, w0, w1, s0, s1, s2, s3], _) = rest.split_first_chunk::<12>()?;
+        let ([attempt, progress, stage, _, c0, c1, w0, w1, s0, s1, s2, s3], _) =
+            rest.split_first_chunk::<12>()?;
         let stage = match stage {
             0 => FailedStage::Preparing,
             1 => FailedStage::Downloading,
@@ -152,8 +153,14 @@ mod tests {
         ] {
             for acknowledged in [false, true] {
                 let job = JobId::new([7; 16]);
-                let context =
-                    Context { job, attempt: 2, progress, acknowledged, confirm_window_s: 900, seq: 0x0102_0304 };
+                let context = Context {
+                    job,
+                    attempt: 2,
+                    progress,
+                    acknowledged,
+                    confirm_window_s: 900,
+                    seq: 0x0102_0304,
+                };
                 assert_eq!(Context::decode(&context.encode()), context);
             }
         }

@@ -6,8 +6,8 @@ use embedded_storage::nor_flash::NorFlash;
 use ota_manifest::wire::{Refusal, RollbackReason};
 use ota_manifest::{Frame, Role};
 use ota_slots::{
-    App, BeginError, Event, FinishError, Layout, Machine, MayBegin, OPAQUE, OpenError, Opened, Policy, SlotId, Staged,
-    Staging, StoreError, WORK_BUFFER, run_blocking,
+    App, BeginError, Event, FinishError, Layout, Machine, MayBegin, OPAQUE, OpenError, Opened, Policy,
+    SlotId, Staged, Staging, StoreError, WORK_BUFFER, run_blocking,
 };
 use ota_verify::{AdmitError, Applicable};
 
@@ -104,8 +104,11 @@ impl<'a> SlotDriver<'a> {
     fn applicable<'e>(&self, envelope: &'e [u8]) -> Result<Applicable<'e>, SlotsAnswer> {
         let unauthentic = |code| SlotsAnswer::Refused { refusal: Refusal::Unauthentic, code };
         let frame = Frame::parse(envelope).map_err(|_| unauthentic(code::FRAME))?;
-        let authentic =
-            self.policy.trust.authenticate(frame, Role::Release).map_err(|error| unauthentic(error.code()))?;
+        let authentic = self
+            .policy
+            .trust
+            .authenticate(frame, Role::Release)
+            .map_err(|error| unauthentic(error.code()))?;
         let state = match &self.app {
             Some(Opened::Confirmed(app)) => app.device_state(),
             Some(Opened::Stranded(app)) => app.device_state(),
@@ -147,20 +150,26 @@ impl<'a> SlotDriver<'a> {
         match work {
             SlotWork::EraseLeaves => flash_answer(bench.run(self.layout, staging.erase_leaves())),
             SlotWork::CheckLeaves => SlotsAnswer::LeavesHeld(bench.run(self.layout, staging.check_leaves())),
-            SlotWork::EraseBlock { block } => flash_answer(bench.run(self.layout, staging.erase_block(block))),
+            SlotWork::EraseBlock { block } => {
+                flash_answer(bench.run(self.layout, staging.erase_block(block)))
+            }
             SlotWork::StoreLeaves { first, leaves } => match staging.store_leaves(first, leaves) {
                 Ok(store) => flash_answer(bench.run(self.layout, store)),
                 Err(_) => misuse(),
             },
-            SlotWork::LoadChunk { chunk, into } => match bench.run(self.layout, staging.load_chunk(chunk, into)) {
-                Ok(()) => SlotsAnswer::Done,
-                Err(_) => SlotsAnswer::ChunkRefused,
-            },
-            SlotWork::StoreChunk { chunk, bytes } => match bench.run(self.layout, staging.store_chunk(chunk, bytes)) {
-                Ok(()) => SlotsAnswer::Done,
-                Err(StoreError::Flash(_)) => SlotsAnswer::Failed { code: code::FLASH },
-                Err(_) => SlotsAnswer::ChunkRefused,
-            },
+            SlotWork::LoadChunk { chunk, into } => {
+                match bench.run(self.layout, staging.load_chunk(chunk, into)) {
+                    Ok(()) => SlotsAnswer::Done,
+                    Err(_) => SlotsAnswer::ChunkRefused,
+                }
+            }
+            SlotWork::StoreChunk { chunk, bytes } => {
+                match bench.run(self.layout, staging.store_chunk(chunk, bytes)) {
+                    Ok(()) => SlotsAnswer::Done,
+                    Err(StoreError::Flash(_)) => SlotsAnswer::Failed { code: code::FLASH },
+                    Err(_) => SlotsAnswer::ChunkRefused,
+                }
+            }
             _ => misuse(),
         }
     }
@@ -219,7 +228,12 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn save<F: NorFlash>(&mut self, context: [u8; OPAQUE], ack_event: bool, bench: &mut Bench<'_, F>) -> SlotsAnswer {
+    fn save<F: NorFlash>(
+        &mut self,
+        context: [u8; OPAQUE],
+        ack_event: bool,
+        bench: &mut Bench<'_, F>,
+    ) -> SlotsAnswer {
         match &mut self.app {
             Some(Opened::Confirmed(app)) => save(app, context, ack_event, self.layout, bench),
             Some(Opened::Stranded(app)) => save(app, context, ack_event, self.layout, bench),
@@ -304,9 +318,10 @@ fn begin_failed(error: BeginError) -> SlotsAnswer {
 /// What the server may know of a refusal. Nothing here is secret: the manifest was authentic.
 fn refusal(error: &AdmitError) -> Refusal {
     match error {
-        AdmitError::WrongVendor | AdmitError::WrongClass | AdmitError::WrongHardware | AdmitError::WrongDevice => {
-            Refusal::NotForThisDevice
-        }
+        AdmitError::WrongVendor
+        | AdmitError::WrongClass
+        | AdmitError::WrongHardware
+        | AdmitError::WrongDevice => Refusal::NotForThisDevice,
         AdmitError::NotNewer => Refusal::NotNewer,
         AdmitError::BelowFloor => Refusal::BelowFloor,
         AdmitError::RejectedBefore => Refusal::RejectedBefore,

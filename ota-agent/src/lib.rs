@@ -2,7 +2,7 @@
 //!
 //! **Promise.** Whatever the network, the server or the power does, the machine asks for nothing before the manifest is
 //! proven, never makes an image pending without a proof from flash, ends every job in exactly one terminal report, and has
-//! a time limit on every wait. It allocates nothing, never blocks, and the same inputs give the same outputs.
+//! a time limit on every wait for the server and on the trial. It allocates nothing, never blocks, and the same inputs give the same outputs.
 //!
 //! **Not here.** No sockets, no flash, no clock, no random numbers: time (ms) and a seed are arguments, everything else is an
 //! [`Output`] to be carried out and an [`Input`] that says how it went.
@@ -11,9 +11,9 @@
 //!           Input::Message, Input::Slots, Input::SelfTest, Input::LinkLost
 //!                                  |
 //!                                  v
-//!   Idle -> Polling -> Admitting -> Preparing -> Leaves -> Downloading -> Verifying -> Ready -> (reset)
-//!    ^                                                                                            |
-//!    '---- Reporting <---- Confirming <---- SelfTest <--------------- boot -----------------------'
+//!   Idle -> Admitting -> Preparing -> Leaves -> Downloading -> Verifying -> Ready -> (reset)
+//!    ^                                                                                 |
+//!    '--- Reporting <--- Recording, Concluding <--- Testing <--------- boot -----------'
 //!                                  |
 //!                                  v
 //!           Output::Send, Output::Slots, Output::SelfTest, Output::Event, Output::Reset, Output::Wait

@@ -1,7 +1,7 @@
 //! What the agent wants done.
 
-use ota_manifest::wire::{Refusal, ResetCause, RollbackReason, Stage, Up};
 use ota_manifest::JobId;
+use ota_manifest::wire::{Refusal, ResetCause, RollbackReason, Stage, Up};
 use ota_slots::{OPAQUE, Staged};
 
 /// One thing to do. Whatever borrows from the agent must be carried out before its next call.

@@ -6,6 +6,7 @@ use common::{CHUNK, Device, Firmware, WINDOW};
 use ota_agent::Event;
 use ota_agent::sim::Lie;
 use ota_manifest::wire::{FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
+use ota_slots::SlotId;
 use ota_slots::sim::{Cut, CutMode, Logged};
 
 const SIZE: usize = 12_500;
@@ -57,8 +58,11 @@ fn hanging_firmware_is_rolled_back_after_three_boots() {
     let mut device = device(Firmware::Hangs);
     device.live();
     assert_eq!(device.running, 1);
-    let expected =
-        Stage::RolledBack { reason: RollbackReason::AttemptsExhausted, cause: ResetCause::Watchdog, boots: 3 };
+    let expected = Stage::RolledBack {
+        reason: RollbackReason::AttemptsExhausted,
+        cause: ResetCause::Watchdog,
+        boots: 3,
+    };
     assert_eq!(device.terminals(), [expected]);
 }
 
@@ -144,9 +148,33 @@ fn flash_that_keeps_failing_its_proof_ends_in_one_failure_and_not_in_a_loop() {
     };
     let mut device = Device::new(Firmware::Fit, contradiction);
     device.live();
-    assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Verifying, code: 0x0402 }]);
+    // One number for all failed proofs on the wire, the precise one in the log.
+    assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Verifying, code: 0x0200 }]);
+    assert!(device.events.contains(&Event::FlashFailed { code: 0x0402 }));
     assert!(device.server.served() <= 2 * SIZE, "fetched once more and no more");
     assert_eq!(device.running, 1);
+}
+
+#[test]
+fn confirmed_image_that_is_lost_after_its_job_was_settled_is_still_reported() {
+    let mut device = device(Firmware::Fit);
+    device.live();
+    let start = device.layout.slot(SlotId::B).region.start as usize;
+    device.flash.corrupt(start + 100, &[0; 4]);
+    device.session(ResetCause::PowerOn);
+    assert_eq!(device.running, 1);
+    let last = device.server.reports().last().map(|report| report.stage);
+    let lost = RollbackReason::ConfirmedLost;
+    assert!(matches!(last, Some(Stage::RolledBack { reason, .. }) if reason == lost), "{last:?}");
+}
+
+#[test]
+fn lost_journal_is_survived_and_the_next_update_still_begins() {
+    let mut device = device(Firmware::Fit);
+    device.flash.corrupt(0, &[0xA5; 2 * CHUNK]);
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Confirmed]);
+    assert_eq!(device.running, 2);
 }
 
 #[test]

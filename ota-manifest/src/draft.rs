@@ -3,7 +3,10 @@
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassId, DeviceId, Digest, EncodeError, HardwareRange, Manifest, Order, SecurityVersion, VendorId, Version};
+use crate::{
+    ClassId, DeviceId, Digest, EncodeError, HardwareRange, Manifest, Order, SecurityVersion, VendorId,
+    Version,
+};
 
 /// A manifest to be written. Field for field what [`Manifest`] reads.
 ///
@@ -109,7 +112,15 @@ impl ImageDraft {
     /// An application image that travels as it is, in 4 KiB chunks.
     #[must_use]
     pub const fn raw(link_address: u32, size: u32, digest: Digest, chunk_root: Digest) -> Self {
-        Self { component: 0, link_address, size, digest, chunk_log2: 12, chunk_root, payload: PayloadDraft::Raw }
+        Self {
+            component: 0,
+            link_address,
+            size,
+            digest,
+            chunk_log2: 12,
+            chunk_root,
+            payload: PayloadDraft::Raw,
+        }
     }
 }
 

@@ -42,7 +42,10 @@
 //! manifest extension or under a new format number, never as another reading of old bytes.
 #![no_std]
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod codec;
 mod digest;
@@ -62,15 +65,17 @@ pub use codec::MAX_ENVELOPE;
 pub use digest::Digest;
 #[cfg(feature = "encode")]
 pub use draft::{DependencyDraft, ExtensionDraft, ImageDraft, ManifestDraft, PayloadDraft};
-pub use envelope::{Alg, FRAME_HEADER, FORMAT, Frame, Kind, MAX_SIGNATURES, Role, SignatureEntry, frame_header};
+pub use envelope::{
+    Alg, FORMAT, FRAME_HEADER, Frame, Kind, MAX_SIGNATURES, Role, SignatureEntry, frame_header,
+};
 #[cfg(feature = "encode")]
 pub use error::EncodeError;
 pub use error::{DecodeError, FrameError, ParseIdError};
 pub use id::{ClassId, DeviceId, JobId, KeyId, ManifestId, VendorId};
 pub use image::{ChunkSize, Image, Payload};
 pub use manifest::{
-    Dependency, Entries, Extension, HardwareRange, MAX_CLASSES, MAX_DEPENDENCIES, MAX_EXTENSION_BYTES, MAX_EXTENSIONS,
-    MAX_IMAGES, Manifest,
+    Dependency, Entries, Extension, HardwareRange, MAX_CLASSES, MAX_DEPENDENCIES, MAX_EXTENSION_BYTES,
+    MAX_EXTENSIONS, MAX_IMAGES, Manifest,
 };
 pub use outcome::{ResetCause, RollbackReason};
 pub use version::{Order, SecurityVersion, Version};

@@ -1,6 +1,6 @@
 //! Everything that is wrong with a frame, each with its own code.
 
-use ota_manifest::{Frame, FrameError, Kind, KeyId, frame_header};
+use ota_manifest::{Frame, FrameError, KeyId, Kind, frame_header};
 
 fn frame(payload: &[u8], signatures: &[(u8, [u8; 8], &[u8])]) -> Vec<u8> {
     let mut bytes = frame_header(Kind::Manifest, u16::try_from(payload.len()).unwrap()).to_vec();

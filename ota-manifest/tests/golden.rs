@@ -2,10 +2,12 @@
 //! bump a format or protocol number instead.
 
 use ota_manifest::wire::{
-    Down, FailedStage, Fetch, Object, Poll, Refusal, Report, ResetCause, RollbackReason, Stage, Up, decode, encode,
+    Down, FailedStage, Fetch, Object, Poll, Refusal, Report, ResetCause, RollbackReason, Stage, Up, decode,
+    encode,
 };
 use ota_manifest::{
-    ClassId, Digest, ImageDraft, JobId, Manifest, ManifestDraft, ManifestId, Order, SecurityVersion, VendorId, Version,
+    ClassId, Digest, ImageDraft, JobId, Manifest, ManifestDraft, ManifestId, Order, SecurityVersion,
+    VendorId, Version,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -19,11 +21,15 @@ fn vector(name: &str) -> String {
 
 #[test]
 fn manifest_bytes_are_frozen() {
-    let mut draft = ManifestDraft::new(VendorId::new([0x11; 16]), ClassId::new([0x22; 16]), Version::new(1, 2, 3));
+    let mut draft =
+        ManifestDraft::new(VendorId::new([0x11; 16]), ClassId::new([0x22; 16]), Version::new(1, 2, 3));
     draft.order = Order { epoch: 1, sequence: 300 };
     draft.security_version = SecurityVersion(5);
     draft.issued = 1_790_000_000;
-    draft.images.push(ImageDraft::raw(0x8000, 262_144, Digest::new([0x33; 32]), Digest::new([0x44; 32]))).unwrap();
+    draft
+        .images
+        .push(ImageDraft::raw(0x8000, 262_144, Digest::new([0x33; 32]), Digest::new([0x44; 32])))
+        .unwrap();
     let mut buffer = [0; 512];
     let bytes = draft.encode(&mut buffer).unwrap();
     assert_eq!(hex(bytes), vector("manifest"));

@@ -1,8 +1,8 @@
 //! Reader against writer and postcard: one encoding for each manifest, one manifest for each encoding.
 
 use ota_manifest::{
-    ChunkSize, ClassId, DecodeError, DependencyDraft, DeviceId, Digest, EncodeError, ExtensionDraft, HardwareRange,
-    ImageDraft, Manifest, ManifestDraft, PayloadDraft, VendorId, Version,
+    ChunkSize, ClassId, DecodeError, DependencyDraft, DeviceId, Digest, EncodeError, ExtensionDraft,
+    HardwareRange, ImageDraft, Manifest, ManifestDraft, PayloadDraft, VendorId, Version,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,12 @@ fn full() -> ManifestDraft {
     draft.target = Some(DeviceId::new([9; 16]));
     draft.hardware = HardwareRange::new(2, 5).unwrap();
     for (n, payload) in [
-        PayloadDraft::Compressed { codec: 1, size: 9, digest: Digest::new([5; 32]), chunk_root: Digest::new([6; 32]) },
+        PayloadDraft::Compressed {
+            codec: 1,
+            size: 9,
+            digest: Digest::new([5; 32]),
+            chunk_root: Digest::new([6; 32]),
+        },
         PayloadDraft::Delta {
             codec: 1,
             base: Digest::new([8; 32]),
@@ -37,7 +42,10 @@ fn full() -> ManifestDraft {
         image.payload = payload;
         draft.images.push(image).unwrap();
     }
-    draft.dependencies.push(DependencyDraft { component: 1, min_sequence: 3, max_sequence: Some(4) }).unwrap();
+    draft
+        .dependencies
+        .push(DependencyDraft { component: 1, min_sequence: 3, max_sequence: Some(4) })
+        .unwrap();
     let bytes = [0xEE; 64].into_iter().collect();
     draft.extensions.push(ExtensionDraft { id: 300, critical: true, bytes }).unwrap();
     draft
@@ -97,7 +105,11 @@ fn redraft(manifest: &Manifest<'_>) -> ManifestDraft {
         extensions: manifest
             .extensions
             .iter()
-            .map(|e| ExtensionDraft { id: e.id, critical: e.critical, bytes: e.bytes.iter().copied().collect() })
+            .map(|e| ExtensionDraft {
+                id: e.id,
+                critical: e.critical,
+                bytes: e.bytes.iter().copied().collect(),
+            })
             .collect(),
     }
 }
@@ -157,7 +169,10 @@ fn image_is_found_by_the_address_it_is_linked_for() {
     let manifest = Manifest::decode_unauthenticated(&bytes).unwrap();
     assert_eq!(manifest.image_for(0x8001).map(|i| i.link_address), Some(0x8001));
     assert_eq!(manifest.image_for(0x9999), None);
-    assert_eq!(manifest.images.iter().next().map(|i| (i.chunks(), i.chunk_size)), Some((74, ChunkSize::KIB4)));
+    assert_eq!(
+        manifest.images.iter().next().map(|i| (i.chunks(), i.chunk_size)),
+        Some((74, ChunkSize::KIB4))
+    );
 }
 
 proptest! {

@@ -11,8 +11,8 @@ use core::marker::PhantomData;
 use core::num::NonZeroU8;
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use ota_manifest::{ManifestId, Order, RollbackReason, SecurityVersion};
-use ota_verify::{Applicable, DeviceState, VerifiedImage};
+use ota_manifest::{Frame, MAX_ENVELOPE, ManifestId, Order, RollbackReason, SecurityVersion};
+use ota_verify::{Applicable, DeviceState, VerifiedImage, manifest_id};
 use thiserror::Error;
 
 use crate::journal::{Append, Journal, JournalError, Scan};
@@ -96,6 +96,9 @@ pub enum BeginError {
     /// Not newer than the running one.
     #[error("not newer than the running firmware")]
     NotNewer,
+    /// The envelope is longer than its place in a slot, or not the one the update was admitted from.
+    #[error("not the envelope of this update, or longer than devices accept")]
+    WrongEnvelope,
     /// The bootloader sees the flash differently: whatever is written would not boot.
     #[error("bootloader and application disagree about the flash layout")]
     BootloaderDisagrees,
@@ -315,6 +318,11 @@ impl<'a, S: MayBegin> App<'a, S> {
         if update.manifest().order <= self.order() {
             return Err(BeginError::NotNewer);
         }
+        // Signatures are not part of what is signed: an authentic envelope can have been made longer on its way.
+        let of_this_update = Frame::parse(envelope).is_ok_and(|frame| manifest_id(&frame) == update.id());
+        if envelope.len() > MAX_ENVELOPE || !of_this_update {
+            return Err(BeginError::WrongEnvelope);
+        }
         if !self.policy.descriptor.matches(self.layout) {
             return Err(BeginError::BootloaderDisagrees);
         }
@@ -331,13 +339,19 @@ impl<'a, S: MayBegin> App<'a, S> {
             fresh: !resumes,
         };
         let doing = Beginning::Recording(self.append(snapshot));
-        Ok(Begin { app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot }, staging: Some(staging), envelope, doing })
+        Ok(Begin {
+            app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
+            staging: Some(staging),
+            envelope,
+            doing,
+        })
     }
 
     /// Proves the filled slot from flash and records it as staged.
     #[must_use]
     pub fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
-        let prove = Prove::new(self.layout, self.policy, staging.slot, Some(self.order()), self.snapshot.floor);
+        let prove =
+            Prove::new(self.layout, self.policy, staging.slot, Some(self.order()), self.snapshot.floor);
         Finish {
             layout: self.layout,
             app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
@@ -402,7 +416,11 @@ struct Parts<'m> {
 }
 
 impl Parts<'_> {
-    fn take(&mut self, (journal, written): (Journal, Result<(), JournalError>), snapshot: Snapshot) -> Result<(), JournalError> {
+    fn take(
+        &mut self,
+        (journal, written): (Journal, Result<(), JournalError>),
+        snapshot: Snapshot,
+    ) -> Result<(), JournalError> {
         *self.journal = journal;
         if written.is_ok() {
             *self.snapshot = snapshot;

@@ -37,7 +37,8 @@ impl Handover {
         &self.image
     }
 
-    /// The state the image starts in: confirmed, on trial or stranded.
+    /// The state the journal has for the slot: confirmed, on trial or stranded; anything else if the journal takes no more
+    /// records and this slot runs instead of a trial that nobody could count.
     #[must_use]
     pub const fn state(&self) -> SlotState {
         self.snapshot.state(self.slot)
@@ -76,10 +77,23 @@ pub struct Boot<'a> {
 #[derive(Debug)]
 enum Doing<'a> {
     Scanning(Scan<'a>),
-    Proving { decision: Decision, journal: Journal, slot: SlotId, prove: Prove<'a> },
-    Appending { append: Append<'a>, slot: SlotId, image: VerifiedImage },
+    Proving {
+        decision: Decision,
+        journal: Journal,
+        slot: SlotId,
+        prove: Prove<'a>,
+    },
+    Appending {
+        append: Append<'a>,
+        slot: SlotId,
+        image: VerifiedImage,
+    },
     /// The journal takes no record of the trial: the other slot runs if it can.
-    FallingBack { snapshot: Snapshot, trial: VerifiedImage, prove: Prove<'a> },
+    FallingBack {
+        snapshot: Snapshot,
+        trial: VerifiedImage,
+        prove: Prove<'a>,
+    },
     Finished,
 }
 
@@ -96,7 +110,11 @@ impl<'a> Boot<'a> {
     }
 
     /// Acts on a decision that needs no image in hand; `Err` is the end.
-    fn follow(&mut self, (decision, action): (Decision, Action), journal: Journal) -> Result<(), NothingBootable> {
+    fn follow(
+        &mut self,
+        (decision, action): (Decision, Action),
+        journal: Journal,
+    ) -> Result<(), NothingBootable> {
         let Action::Prove(slot) = action else { return Err(NothingBootable) };
         let prove = self.prove(slot, decision.snapshot());
         self.doing = Doing::Proving { decision, journal, slot, prove };
@@ -109,7 +127,13 @@ impl<'a> Boot<'a> {
     /// hands over only on a record it has just written, or on a tail that repeats the record before it: of those two, one
     /// power cut can have spoilt only one. "Confirmed" is no exception, and neither are the bootloader's own records of an
     /// earlier boot.
-    fn affirm(&mut self, decision: &Decision, journal: Journal, slot: SlotId, image: VerifiedImage) -> Option<Handover> {
+    fn affirm(
+        &mut self,
+        decision: &Decision,
+        journal: Journal,
+        slot: SlotId,
+        image: VerifiedImage,
+    ) -> Option<Handover> {
         let snapshot = *decision.snapshot();
         let copy = journal.newest() == Some(&snapshot);
         if copy && journal.is_affirmed() {
@@ -182,7 +206,8 @@ impl Machine for Boot<'_> {
 
 impl Boot<'_> {
     fn take_verdict(&mut self, verdict: Option<VerifiedImage>) -> Option<Result<Handover, NothingBootable>> {
-        let Doing::Proving { decision, journal, slot, .. } = core::mem::replace(&mut self.doing, Doing::Finished)
+        let Doing::Proving { decision, journal, slot, .. } =
+            core::mem::replace(&mut self.doing, Doing::Finished)
         else {
             return Some(Err(NothingBootable));
         };
@@ -196,14 +221,16 @@ impl Boot<'_> {
     }
 
     fn take_append(&mut self, journal: &Journal, written: bool) -> Option<Result<Handover, NothingBootable>> {
-        let Doing::Appending { append, slot, image } = core::mem::replace(&mut self.doing, Doing::Finished) else {
+        let Doing::Appending { append, slot, image } = core::mem::replace(&mut self.doing, Doing::Finished)
+        else {
             return Some(Err(NothingBootable));
         };
         self.after_append(written, journal, *append.snapshot(), slot, image)
     }
 
     fn take_fallback(&mut self, verdict: Option<VerifiedImage>) -> Result<Handover, NothingBootable> {
-        let Doing::FallingBack { snapshot, trial, .. } = core::mem::replace(&mut self.doing, Doing::Finished) else {
+        let Doing::FallingBack { snapshot, trial, .. } = core::mem::replace(&mut self.doing, Doing::Finished)
+        else {
             return Err(NothingBootable);
         };
         let trial_slot = snapshot.running;

@@ -17,8 +17,8 @@ use ota_verify::VerifiedImage;
 use crate::snapshot::BROWN_OUT_BUDGET;
 use crate::{SlotId, SlotState, Snapshot};
 
-/// Attempts of an image that runs because everything else is lost.
-const RESCUE_ATTEMPTS: u8 = 3;
+/// Hand-overs of an image that runs because everything else is lost, after the first.
+const RESCUE_ATTEMPTS: u8 = 2;
 
 /// What the driver reports back.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,15 @@ pub struct Decision {
     asking: Asking,
 }
 
+/// What a rollback says about what it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The release was tried and found wanting: it is not taken again.
+    OnRelease,
+    /// This copy of it does not prove itself: it may be fetched again.
+    OnCopy,
+}
+
 /// Which question the driver is answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
@@ -58,8 +67,11 @@ enum Asking {
     Pending,
     /// Is the image on trial still good?
     Trial,
-    /// Is there something to go back to, for this reason?
-    Fallback(RollbackReason),
+    /// Is there something to go back to?
+    Fallback {
+        reason: RollbackReason,
+        verdict: Verdict,
+    },
     /// There is nothing to go back to: is at least the image on trial good?
     Stranded(RollbackReason),
     /// Is the confirmed image still good?
@@ -109,7 +121,7 @@ impl Decision {
         }
         match self.snapshot.state(running) {
             SlotState::Trial => self.boot_trial(),
-            SlotState::Failed => self.ask(Asking::Fallback(self.snapshot.reason), running.other()),
+            SlotState::Failed => self.fall_back(self.snapshot.reason, Verdict::OnRelease),
             _ => self.ask(Asking::Confirmed, running),
         }
     }
@@ -122,7 +134,7 @@ impl Decision {
         } else if self.snapshot.attempts > 0 {
             self.snapshot.attempts -= 1;
         } else {
-            return self.ask(Asking::Fallback(RollbackReason::AttemptsExhausted), running.other());
+            return self.fall_back(RollbackReason::AttemptsExhausted, Verdict::OnRelease);
         }
         self.snapshot.boots = self.snapshot.boots.saturating_add(1);
         self.ask(Asking::Trial, running)
@@ -131,8 +143,10 @@ impl Decision {
     fn proven(mut self, image: &VerifiedImage) -> (Self, Action) {
         let running = self.snapshot.running;
         match self.asking {
-            Asking::Pending => self.start_trial(running.other(), image, self.snapshot.attempts.saturating_sub(1)),
-            Asking::Fallback(reason) => self.roll_back(reason),
+            Asking::Pending => {
+                self.start_trial(running.other(), image, self.snapshot.attempts.saturating_sub(1))
+            }
+            Asking::Fallback { reason, verdict } => self.roll_back(reason, verdict),
             Asking::Stranded(reason) => {
                 self.snapshot.set_state(running, SlotState::Stranded);
                 self.snapshot.raise_event(reason, self.cause);
@@ -140,7 +154,9 @@ impl Decision {
             }
             Asking::Rescue => self.rescue(image),
             Asking::Lost => self.ask(Asking::LostSecond(Some(image.order())), SlotId::B),
-            Asking::LostSecond(Some(first)) if first >= image.order() => self.ask(Asking::LostFirst, SlotId::A),
+            Asking::LostSecond(Some(first)) if first >= image.order() => {
+                self.ask(Asking::LostFirst, SlotId::A)
+            }
             Asking::LostFirst => self.start_over(SlotId::A, image),
             Asking::LostSecond(_) => self.start_over(SlotId::B, image),
             Asking::Trial | Asking::Confirmed | Asking::Nothing | Asking::Decided => self.hand_over(),
@@ -157,22 +173,31 @@ impl Decision {
                 self.snapshot.raise_event(RollbackReason::Unproven, self.cause);
                 self.ask(Asking::Confirmed, running)
             }
-            Asking::Trial => self.ask(Asking::Fallback(RollbackReason::Unproven), running.other()),
-            Asking::Fallback(reason) => self.ask(Asking::Stranded(reason), running),
+            Asking::Trial => self.fall_back(RollbackReason::Unproven, Verdict::OnCopy),
+            Asking::Fallback { reason, .. } => self.ask(Asking::Stranded(reason), running),
             Asking::Confirmed => self.ask(Asking::Rescue, running.other()),
             Asking::Lost => self.ask(Asking::LostSecond(None), SlotId::B),
             Asking::LostSecond(Some(_)) => self.ask(Asking::LostFirst, SlotId::A),
+            // A proved itself a moment ago and does not now; B may have been good all along.
+            Asking::LostFirst => self.ask(Asking::LostSecond(None), SlotId::B),
             _ => (Self { asking: Asking::Decided, ..self }, Action::Recover),
         }
     }
 
-    fn roll_back(mut self, reason: RollbackReason) -> (Self, Action) {
+    fn fall_back(self, reason: RollbackReason, verdict: Verdict) -> (Self, Action) {
+        self.ask(Asking::Fallback { reason, verdict }, self.snapshot.running.other())
+    }
+
+    fn roll_back(mut self, reason: RollbackReason, verdict: Verdict) -> (Self, Action) {
         let failed = self.snapshot.running;
-        if reason != RollbackReason::Unproven {
+        if verdict == Verdict::OnRelease {
             self.snapshot.reject(self.snapshot.manifest(failed));
         }
         self.snapshot.set_state(failed, SlotState::Empty);
-        self.snapshot.set_state(failed.other(), SlotState::Confirmed);
+        if self.snapshot.state(failed.other()) != SlotState::Confirmed {
+            // It was never confirmed; going back to it does not make it so.
+            self.snapshot.set_state(failed.other(), SlotState::Stranded);
+        }
         self.snapshot.running = failed.other();
         self.snapshot.raise_event(reason, self.cause);
         self.hand_over()

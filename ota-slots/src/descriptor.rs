@@ -54,8 +54,16 @@ impl BootDescriptor {
         let [version_low, version_high] = version.to_le_bytes();
         #[expect(clippy::cast_possible_truncation, reason = "a layout's write size is at most 32")]
         let write_size = geometry.write_size as u8;
-        let head =
-            [FORMAT, JOURNAL_FORMAT, algorithms.bits(), 0, version_low, version_high, write_size, geometry.erased];
+        let head = [
+            FORMAT,
+            JOURNAL_FORMAT,
+            algorithms.bits(),
+            0,
+            version_low,
+            version_high,
+            write_size,
+            geometry.erased,
+        ];
         let [a, b] = SlotId::BOTH.map(|slot| layout.slot(slot));
         let journal = layout.journal();
         let words = [
@@ -90,7 +98,10 @@ impl BootDescriptor {
             return None;
         }
         let version = u16::from_le_bytes([version_low, version_high]);
-        Some(Self { bytes: *bytes, bootloader: Bootloader { version, algorithms: AlgSet::from_bits(algorithms) } })
+        Some(Self {
+            bytes: *bytes,
+            bootloader: Bootloader { version, algorithms: AlgSet::from_bits(algorithms) },
+        })
     }
 
     /// The bytes as they stand in flash.
@@ -108,7 +119,8 @@ impl BootDescriptor {
     /// Whether the bootloader sees the flash as `layout` does and keeps the same journal format.
     #[must_use]
     pub fn matches(&self, layout: &Layout) -> bool {
-        let mine = Self::new(self.bootloader.version, self.bootloader.algorithms, layout, Digest::new([0; 32]));
+        let mine =
+            Self::new(self.bootloader.version, self.bootloader.algorithms, layout, Digest::new([0; 32]));
         // Everything but the hash of the trust and the checksum over it, which an application cannot know.
         self.bytes.get(..48) == mine.bytes.get(..48)
     }

@@ -9,8 +9,9 @@
 //!   to the same cell again.
 //! - What was written is read back; a cell that does not read back is given up and the next one is taken.
 //!
-//! The sequence is the number of the cell in the order of writing, skipped cells included. Two records therefore never
-//! share a sequence, even if a half-written one comes back to life.
+//! The sequence is the number of the cell in the order of writing, voided cells included. Two records therefore never
+//! share a sequence, even if a half-written one comes back to life. Where no valid record is left, every page is erased
+//! before counting starts again at 1.
 
 use thiserror::Error;
 
@@ -159,7 +160,13 @@ impl<'l> Scan<'l> {
             return Journal::empty();
         };
         let next = self.last_used_with_best + 1;
-        let cursor = Cursor { page, cell: next, sequence: sequence.saturating_add(next - cell), erase: false, void: true };
+        let cursor = Cursor {
+            page,
+            cell: next,
+            sequence: sequence.saturating_add(next - cell),
+            erase: false,
+            void: true,
+        };
         Journal {
             newest: Some(newest),
             keep: Some(page),
@@ -204,6 +211,8 @@ pub(crate) struct Append<'l> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
     Nothing,
+    /// Erasing everything but page 0, from this page down: no old record may come back to life beside a new beginning.
+    Wiping(u32),
     Erasing,
     Voiding,
     Writing,
@@ -224,6 +233,9 @@ impl<'l> Append<'l> {
         if self.tries == APPEND_TRIES {
             return self.give_up();
         }
+        if self.journal.keep.is_none() && self.doing == Doing::Nothing {
+            return self.wipe(self.layout.journal_pages() - 1);
+        }
         let at = self.journal.cursor.place(self.layout);
         if self.journal.cursor.erase {
             self.doing = Doing::Erasing;
@@ -240,6 +252,11 @@ impl<'l> Append<'l> {
         buffer.iter_mut().zip(record).for_each(|(to, from)| *to = from);
         self.doing = Doing::Writing;
         Step::Op(Op::Write { at, from: 0, to: RECORD })
+    }
+
+    fn wipe(&mut self, page: u32) -> Step<(Journal, Result<(), JournalError>)> {
+        self.doing = Doing::Wiping(page);
+        Step::Op(Op::Erase { at: Place::Journal(cell_offset(self.layout, page, 0)) })
     }
 
     fn next_cell(&mut self, buffer: &mut [u8; WORK_BUFFER]) -> Step<(Journal, Result<(), JournalError>)> {
@@ -285,6 +302,12 @@ impl Machine for Append<'_> {
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
         match (self.doing, last) {
             (Doing::Nothing, _) => self.place_record(buffer),
+            // A page that does not erase holds nothing valid either, or there would be a journal.
+            (Doing::Wiping(2..), _) => {
+                let Doing::Wiping(page) = self.doing else { return self.give_up() };
+                self.wipe(page - 1)
+            }
+            (Doing::Wiping(_), _) => self.place_record(buffer),
             (Doing::Erasing, Ok(())) => {
                 self.journal.cursor.erase = false;
                 self.place_record(buffer)

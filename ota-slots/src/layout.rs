@@ -10,7 +10,11 @@ use ota_manifest::MAX_ENVELOPE;
 use ota_verify::TargetSlot;
 use thiserror::Error;
 
+use crate::op::Place;
 use crate::snapshot::RECORD;
+
+/// Largest erase page, bytes.
+const MAX_PAGE: u32 = 1 << 20;
 
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,8 +113,10 @@ pub struct Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// Page or write size is not a power of two, or out of range.
-    #[error("erase page must be a power of two of at least 256 bytes, write size one of 1, 2, 4, 8, 16, 32")]
+    /// Page or write size is not a power of two, or out of range, or erased flash reads as neither 0x00 nor 0xFF.
+    #[error(
+        "erase page: 256 B to 1 MiB, write size: 1 to 32 B, both powers of two; erased byte: 0x00 or 0xFF"
+    )]
     Geometry,
     /// A region does not consist of whole pages.
     #[error("a region does not start and end at an erase page")]
@@ -134,9 +140,15 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutError`] names the first rule that is broken.
-    pub const fn new(geometry: Geometry, journal: Region, slots: [SlotRegion; 2]) -> Result<Self, LayoutError> {
+    pub const fn new(
+        geometry: Geometry,
+        journal: Region,
+        slots: [SlotRegion; 2],
+    ) -> Result<Self, LayoutError> {
         let page = geometry.erase_page;
-        if !page.is_power_of_two() || page < 256 || !geometry.write_size.is_power_of_two() || geometry.write_size > 32 {
+        let pages_fit = page.is_power_of_two() && page >= 256 && page <= MAX_PAGE;
+        let units_fit = geometry.write_size.is_power_of_two() && geometry.write_size <= 32;
+        if !pages_fit || !units_fit || (geometry.erased != 0x00 && geometry.erased != 0xFF) {
             return Err(LayoutError::Geometry);
         }
         let [a, b] = slots;
@@ -224,22 +236,31 @@ impl Layout {
     /// Offset of a leaf list of `leaves` entries within a slot: it ends where the envelope begins, in whole pages.
     #[must_use]
     pub const fn leaves_offset(&self, slot: SlotId, leaves: u32) -> u32 {
-        let bytes = leaves.saturating_mul(32).div_ceil(self.geometry.erase_page).saturating_mul(self.geometry.erase_page);
+        let bytes = leaves
+            .saturating_mul(32)
+            .div_ceil(self.geometry.erase_page)
+            .saturating_mul(self.geometry.erase_page);
         self.envelope_offset(slot).saturating_sub(bytes)
     }
 
-    /// Absolute flash address of an operation.
+    /// Absolute flash address of `len` bytes, if they lie within their region.
+    ///
+    /// The last line of defence of the running slot: whatever a machine computes, it cannot leave the region it names.
     #[must_use]
-    pub(crate) const fn address(&self, place: crate::op::Place) -> u32 {
-        match place {
-            crate::op::Place::Journal(at) => self.journal.start + at,
-            crate::op::Place::Slot(slot, at) => self.slot(slot).region.start + at,
-        }
+    pub(crate) fn address(&self, place: Place, len: usize) -> Option<u32> {
+        let (region, at) = match place {
+            Place::Journal(at) => (self.journal, at),
+            Place::Slot(slot, at) => (self.slot(slot).region, at),
+        };
+        let end = u32::try_from(len).ok().and_then(|len| at.checked_add(len))?;
+        if end > region.len { None } else { region.start.checked_add(at) }
     }
 }
 
 const fn paged(region: Region, page: u32) -> bool {
-    region.start.is_multiple_of(page) && region.len.is_multiple_of(page) && region.end() <= u32::MAX as u64 + 1
+    region.start.is_multiple_of(page)
+        && region.len.is_multiple_of(page)
+        && region.end() <= u32::MAX as u64 + 1
 }
 
 /// Bytes the envelope occupies at the end of a slot: whole pages.
@@ -269,6 +290,8 @@ mod tests {
         assert_eq!(verdict(GEOMETRY, (0, 2), (2, 9), (10, 8)), Some(LayoutError::Overlap));
         let odd = Geometry { erase_page: 5000, ..GEOMETRY };
         assert_eq!(verdict(odd, (0, 2), (2, 8), (10, 8)), Some(LayoutError::Geometry));
+        let grey = Geometry { erased: 0x55, ..GEOMETRY };
+        assert_eq!(verdict(grey, (0, 2), (2, 8), (10, 8)), Some(LayoutError::Geometry));
         let wide = Geometry { write_size: 64, ..GEOMETRY };
         assert_eq!(verdict(wide, (0, 2), (2, 8), (10, 8)), Some(LayoutError::Geometry));
         let larger_page = Geometry { erase_page: 8192, ..GEOMETRY };

@@ -69,8 +69,8 @@ mod snapshot;
 mod staging;
 
 pub use app::{
-    App, Begin, BeginError, Confirm, Confirmed, Fail, Finish, FinishError, MayBegin, MayConfirm, Open, OpenError,
-    Opened, Reboot, RequestBoot, RequestError, Save, Staged, Stranded, Trial,
+    App, Begin, BeginError, Confirm, Confirmed, Fail, Finish, FinishError, MayBegin, MayConfirm, Open,
+    OpenError, Opened, Reboot, RequestBoot, RequestError, Save, Staged, Stranded, Trial,
 };
 pub use boot::{Boot, Handover, NothingBootable};
 pub use decision::{Action, Decision, Input};
@@ -80,6 +80,7 @@ pub use layout::{Geometry, Layout, LayoutError, Region, SlotId, SlotRegion};
 #[cfg(feature = "async")]
 pub use op::run_async;
 pub use op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, run_blocking};
+pub use parts::ErasePages;
 pub use prove::{Policy, SlotError};
 pub use provision::{Provision, ProvisionError};
 pub use snapshot::{
@@ -88,4 +89,3 @@ pub use snapshot::{
 pub use staging::{
     CheckLeaves, FindResumePoint, LoadChunk, ResumePoint, Staging, StoreChunk, StoreError, StoreLeaves,
 };
-pub use parts::ErasePages;

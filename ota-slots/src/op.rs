@@ -106,22 +106,25 @@ fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8
     match op {
         Op::Read { at, from, to } => {
             let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let mut outcome = flash.read(layout.address(at), bytes);
+            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            let mut outcome = flash.read(start, bytes);
             for _ in 0..READ_RETRIES {
                 if outcome.is_ok() {
                     break;
                 }
-                outcome = flash.read(layout.address(at), bytes);
+                outcome = flash.read(start, bytes);
             }
             outcome.map_err(|e| e.kind())
         }
         Op::Write { at, from, to } => {
             let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.write(layout.address(at), bytes).map_err(|e| e.kind())
+            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.write(start, bytes).map_err(|e| e.kind())
         }
         Op::Erase { at } => {
-            let start = layout.address(at);
-            flash.erase(start, start + layout.geometry().erase_page).map_err(|e| e.kind())
+            let page = layout.geometry().erase_page;
+            let start = layout.address(at, page as usize).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.erase(start, start.saturating_add(page)).map_err(|e| e.kind())
         }
     }
 }
@@ -155,22 +158,25 @@ async fn perform_async<F: embedded_storage_async::nor_flash::NorFlash>(
     match op {
         Op::Read { at, from, to } => {
             let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let mut outcome = flash.read(layout.address(at), bytes).await;
+            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            let mut outcome = flash.read(start, bytes).await;
             for _ in 0..READ_RETRIES {
                 if outcome.is_ok() {
                     break;
                 }
-                outcome = flash.read(layout.address(at), bytes).await;
+                outcome = flash.read(start, bytes).await;
             }
             outcome.map_err(|e| e.kind())
         }
         Op::Write { at, from, to } => {
             let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.write(layout.address(at), bytes).await.map_err(|e| e.kind())
+            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.write(start, bytes).await.map_err(|e| e.kind())
         }
         Op::Erase { at } => {
-            let start = layout.address(at);
-            flash.erase(start, start + layout.geometry().erase_page).await.map_err(|e| e.kind())
+            let page = layout.geometry().erase_page;
+            let start = layout.address(at, page as usize).ok_or(NorFlashErrorKind::OutOfBounds)?;
+            flash.erase(start, start.saturating_add(page)).await.map_err(|e| e.kind())
         }
     }
 }

@@ -46,7 +46,7 @@ impl Machine for WriteBytes<'_> {
 /// Erases whole pages. See [`Staging::erase_block`](crate::Staging::erase_block).
 #[derive(Debug)]
 pub struct ErasePages {
-    slot: Option<SlotId>,
+    slot: SlotId,
     next: u32,
     to: u32,
     page: u32,
@@ -54,11 +54,7 @@ pub struct ErasePages {
 
 impl ErasePages {
     pub(crate) const fn slot(layout: &Layout, slot: SlotId, from: u32, to: u32) -> Self {
-        Self { slot: Some(slot), next: from, to, page: layout.geometry().erase_page }
-    }
-
-    pub(crate) const fn journal(layout: &Layout) -> Self {
-        Self { slot: None, next: 0, to: layout.journal().len, page: layout.geometry().erase_page }
+        Self { slot, next: from, to, page: layout.geometry().erase_page }
     }
 }
 
@@ -69,7 +65,7 @@ impl Machine for ErasePages {
         if last.is_err() || self.next >= self.to {
             return Step::Done(last);
         }
-        let at = self.slot.map_or(Place::Journal(self.next), |slot| Place::Slot(slot, self.next));
+        let at = Place::Slot(self.slot, self.next);
         self.next += self.page;
         Step::Op(Op::Erase { at })
     }

@@ -47,7 +47,6 @@ enum Doing<'a> {
     WritingLeaves(WriteBytes<'a>),
     WritingEnvelope(WriteBytes<'a>),
     Proving(Prove<'a>),
-    ErasingJournal(ErasePages, Option<VerifiedImage>),
     Recording(Append<'a>, Option<VerifiedImage>),
 }
 
@@ -115,19 +114,10 @@ impl Machine for Provision<'_> {
                     let done = drive!(write, buffer, last);
                     self.after(done)
                 }
-                Doing::Proving(prove) => drive!(prove, buffer, last)
-                    .map(|image| Doing::ErasingJournal(ErasePages::journal(self.layout), Some(image)))
-                    .map_err(ProvisionError::Slot),
-                Doing::ErasingJournal(erase, image) => {
-                    let done = drive!(erase, buffer, last);
-                    let image = image.take();
-                    let append = image.as_ref().map(|image| self.first_record(image));
-                    match (done, append) {
-                        (Ok(()), Some(append)) => Ok(Doing::Recording(append, image)),
-                        (Err(error), _) => Err(ProvisionError::Flash(error)),
-                        (_, None) => Err(ProvisionError::Journal(JournalError)),
-                    }
-                }
+                Doing::Proving(prove) => match drive!(prove, buffer, last) {
+                    Ok(image) => Ok(Doing::Recording(self.first_record(&image), Some(image))),
+                    Err(error) => Err(ProvisionError::Slot(error)),
+                },
                 Doing::Recording(append, image) => {
                     let (_, written) = drive!(append, buffer, last);
                     let image = image.take().ok_or(ProvisionError::Journal(JournalError));

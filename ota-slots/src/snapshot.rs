@@ -236,7 +236,14 @@ impl Snapshot {
         out.put(&MAGIC);
         out.put(&[JOURNAL_FORMAT, flags]);
         out.put(&sequence.to_le_bytes());
-        out.put(&[self.running as u8, state_a as u8, state_b as u8, self.attempts, self.brown_outs, self.boots]);
+        out.put(&[
+            self.running as u8,
+            state_a as u8,
+            state_b as u8,
+            self.attempts,
+            self.brown_outs,
+            self.boots,
+        ]);
         out.put(&[self.reason as u8, self.cause as u8, self.strategy as u8, 0, 0, 0]);
         out.put(&self.floor.0.to_le_bytes());
         out.put(&self.event_id.to_le_bytes());
@@ -384,17 +391,26 @@ mod tests {
     #[test]
     fn record_bytes_are_frozen() {
         let bytes = busy().encode(0x0102_0304, false);
-        assert_eq!(bytes[..20], *b"OJ\x01\x02\x04\x03\x02\x01\x01\x06\x04\x02\x10\x01\x01\x04\x00\x00\x00\x00");
+        assert_eq!(
+            bytes[..20],
+            *b"OJ\x01\x02\x04\x03\x02\x01\x01\x06\x04\x02\x10\x01\x01\x04\x00\x00\x00\x00"
+        );
         assert_eq!(bytes[20..32], [1, 2, 3, 4, 9, 0, 0, 0, 5, 0, 0, 0]);
         assert_eq!(bytes[32..44], [1, 0, 2, 0, 0, 0, 3, 0, 4, 0, 0, 0]);
         assert_eq!((bytes[44], bytes[52], bytes[60], bytes[92]), (0xA1, 0xB2, 1, 0xEE));
         // CRC-32/ISO-HDLC over bytes 0..124, computed independently.
-        assert_eq!(u32::from_le_bytes([bytes[124], bytes[125], bytes[126], bytes[127]]), reference_crc(&bytes[..124]));
+        assert_eq!(
+            u32::from_le_bytes([bytes[124], bytes[125], bytes[126], bytes[127]]),
+            reference_crc(&bytes[..124])
+        );
     }
 
     fn reference_crc(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc: u32, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+            (0..8).fold(
+                crc ^ u32::from(*byte),
+                |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+            )
         })
     }
 

@@ -352,7 +352,8 @@ impl Machine for LoadChunk<'_> {
             return Step::Done(self.verdict());
         }
         self.asked = (len - self.read).min(PIECE);
-        let start = u64::from(self.chunk) * u64::from(self.staging.image.chunk_size.bytes()) + self.read as u64;
+        let start =
+            u64::from(self.chunk) * u64::from(self.staging.image.chunk_size.bytes()) + self.read as u64;
         let at = Place::Slot(self.staging.slot, u32::try_from(start).unwrap_or(u32::MAX));
         Step::Op(Op::Read { at, from: 0, to: self.asked.next_multiple_of(LEAF_LEN) })
     }
@@ -388,7 +389,10 @@ impl<'d> StoreChunk<'d> {
         if !digests_equal(&leaf_in(buffer), &leaf_hash(self.chunk, self.bytes)) {
             return Err(StoreError::WrongDigest);
         }
-        let at = self.chunk.checked_mul(self.staging.image.chunk_size.bytes()).ok_or(StoreError::Flash(misuse()))?;
+        let at = self
+            .chunk
+            .checked_mul(self.staging.image.chunk_size.bytes())
+            .ok_or(StoreError::Flash(misuse()))?;
         Ok(WriteBytes::new(self.staging.layout, self.staging.slot, at, self.bytes))
     }
 }

@@ -23,13 +23,24 @@ fn sweep(firmware: Firmware, judge: impl Fn(&Device)) -> usize {
     let mut cuts = 0;
     for operation in 0..operations {
         for mode in CutMode::ALL {
-            let seeds = if matches!(mode, CutMode::Before | CutMode::After | CutMode::FirstHalf | CutMode::LastHalf) { 1 } else { SEEDS };
+            let seeds = if matches!(
+                mode,
+                CutMode::Before | CutMode::After | CutMode::FirstHalf | CutMode::LastHalf
+            ) {
+                1
+            } else {
+                SEEDS
+            };
             for seed in 0..seeds {
                 let mut device = Device::new(firmware, seed);
                 device.flash.cut(Cut { operation, mode });
                 device.live();
                 assert!(device.flash.cut_fired(), "cut {operation} {mode:?} was never reached");
-                assert_eq!(device.flash.violations(), 0, "cut {operation} {mode:?} seed {seed} led to a broken flash rule");
+                assert_eq!(
+                    device.flash.violations(),
+                    0,
+                    "cut {operation} {mode:?} seed {seed} led to a broken flash rule"
+                );
                 device.stays();
                 judge(&device);
                 cuts += 1;

@@ -14,8 +14,8 @@ use crate::Sha256;
 /// Bytes of one leaf in the leaf list.
 pub const LEAF_LEN: usize = Digest::LEN;
 
-/// Levels enough for 2^32 leaves.
-const LEVELS: usize = 33;
+/// Levels enough for 2^24 leaves: 4 GiB in the smallest chunks.
+const LEVELS: usize = 25;
 
 /// The leaf of chunk number `index`.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Why a step of the proof fails. Precise, for the device's own log; the wire gets one opaque number for all of
 //! [`AuthError`] and [`ProofError`].
 
-use ota_manifest::{DecodeError, Kind};
+use ota_manifest::{DecodeError, Kind, Role};
 use thiserror::Error;
 
 /// Why an envelope is not authentic.
@@ -11,6 +11,9 @@ pub enum AuthError {
     /// The envelope is of another kind than the role signs.
     #[error("an envelope of kind {0:?} is not what this role signs")]
     WrongKind(Kind),
+    /// Signatures of this role do not make a manifest authentic; only a release key's do.
+    #[error("role {0:?} does not release firmware")]
+    WrongRole(Role),
     /// Not one signature is by a key this device trusts in this role.
     #[error("signed by no key this device trusts")]
     UnknownKey,
@@ -40,6 +43,7 @@ impl AuthError {
             Self::BadSignature => 0x0203,
             Self::BelowThreshold { .. } => 0x0204,
             Self::Manifest(_) => 0x0205,
+            Self::WrongRole(_) => 0x0206,
         }
     }
 }

@@ -65,7 +65,10 @@
 //! unrolled SHA-512 out of an Ed25519 verifier at no cost in verification time.
 #![no_std]
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 #[cfg(feature = "sign")]
 extern crate alloc;

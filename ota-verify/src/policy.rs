@@ -1,6 +1,8 @@
 //! Is an authentic manifest for this device, and is it an improvement?
 
-use ota_manifest::{Alg, ClassId, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId};
+use ota_manifest::{
+    Alg, ClassId, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId,
+};
 
 use crate::{AdmitError, AlgSet, Applicable, Authentic};
 
@@ -102,8 +104,9 @@ fn check_bootloader(manifest: &Manifest<'_>, signed: AlgSet, found: Bootloader) 
     if manifest.min_bootloader > found.version {
         return Err(AdmitError::BootloaderTooOld { needed: manifest.min_bootloader, found: found.version });
     }
-    let provable =
-        [Alg::Ed25519, Alg::P256, Alg::Lms].iter().any(|alg| signed.contains(*alg) && found.algorithms.contains(*alg));
+    let provable = [Alg::Ed25519, Alg::P256, Alg::Lms]
+        .iter()
+        .any(|alg| signed.contains(*alg) && found.algorithms.contains(*alg));
     if provable { Ok(()) } else { Err(AdmitError::BootloaderAlgorithm) }
 }
 

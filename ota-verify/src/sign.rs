@@ -7,8 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ota_manifest::{
-    ChunkSize, EncodeError, FRAME_HEADER, ImageDraft, Kind, MAX_ENVELOPE, MAX_SIGNATURES, ManifestDraft, PayloadDraft,
-    Role, frame_header,
+    ChunkSize, EncodeError, FRAME_HEADER, ImageDraft, Kind, MAX_ENVELOPE, MAX_SIGNATURES, ManifestDraft,
+    PayloadDraft, Role, frame_header,
 };
 use thiserror::Error;
 
@@ -165,7 +165,8 @@ pub fn seal(kind: Kind, payload: &[u8], signers: &[(&dyn Signer, Role)]) -> Resu
     let header = frame_header(kind, payload_len);
     let content = Sha256::of(&[&header, payload]);
 
-    let mut ordered: Vec<_> = signers.iter().map(|(signer, role)| (signer.public_key(), *signer, *role)).collect();
+    let mut ordered: Vec<_> =
+        signers.iter().map(|(signer, role)| (signer.public_key(), *signer, *role)).collect();
     ordered.sort_by_key(|(key, ..)| key.key_id());
     let twice = ordered.windows(2).any(|pair| matches!(pair, [a, b] if a.0.key_id() == b.0.key_id()));
     if twice {

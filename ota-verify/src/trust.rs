@@ -1,9 +1,9 @@
 //! Who may sign what.
 
-use ota_manifest::{Alg, Frame, Kind, Manifest, ManifestId, Role};
+use ota_manifest::{Alg, Digest, Frame, Kind, Manifest, ManifestId, Role};
 
 use crate::key::AlgSet;
-use crate::{AuthError, Hardened, SignatureRefused, Tbs, VerifyKey, frame_digest, manifest_id};
+use crate::{AuthError, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey, frame_digest, manifest_id};
 
 /// A key and the one role it serves.
 pub struct TrustedKey<'k> {
@@ -56,6 +56,17 @@ impl<'k> Trust<'k> {
         1
     }
 
+    /// SHA-256 over role, algorithm and key id of each key in turn: what a boot descriptor says about its trust.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        for trusted in self.keys {
+            hash.update(&[trusted.role as u8, trusted.key.alg() as u8]);
+            hash.update(trusted.key.key_id().as_bytes());
+        }
+        hash.finish()
+    }
+
     /// Checks the signatures of `frame` in `role` and, only then, reads the manifest inside.
     ///
     /// Work is bounded: at most eight signatures are looked at, and only those whose key id is known are computed.
@@ -63,8 +74,12 @@ impl<'k> Trust<'k> {
     /// # Errors
     /// [`AuthError`]; tell a peer no more than "not authentic".
     pub fn authenticate<'a>(&self, frame: Frame<'a>, role: Role) -> Result<Authentic<'a>, AuthError> {
-        if frame.kind() != Kind::Manifest || !matches!(role, Role::Release | Role::Approval) {
+        if frame.kind() != Kind::Manifest {
             return Err(AuthError::WrongKind(frame.kind()));
+        }
+        if role != Role::Release {
+            // An approval alone must never become a proof of a release.
+            return Err(AuthError::WrongRole(role));
         }
         let algorithms = self.count_signatures(&frame, role)?;
         let manifest =

@@ -3,13 +3,13 @@
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ota_manifest::{
-    ChunkSize, ClassId, DeviceId, ExtensionDraft, Frame, HardwareRange, ManifestDraft, ManifestId, Order, PayloadDraft,
-    Role, SecurityVersion, VendorId, Version,
+    ChunkSize, ClassId, DeviceId, ExtensionDraft, Frame, HardwareRange, ManifestDraft, ManifestId, Order,
+    PayloadDraft, Role, SecurityVersion, VendorId, Version,
 };
 use ota_verify::sign::{SealError, Signature, Signer, SignerError, describe_image, seal_manifest};
 use ota_verify::{
-    AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519Key, Identity, ProofError, PublicKey, TargetSlot,
-    Tbs, Trust, TrustedKey, VerifiedImage,
+    AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519Key, Identity, ProofError, PublicKey,
+    TargetSlot, Tbs, Trust, TrustedKey, VerifiedImage,
 };
 
 const FIRMWARE: [u8; 10_000] = [0x55; 10_000];
@@ -127,8 +127,8 @@ fn foreign_key_and_wrong_role_are_unknown_keys() {
 
 #[test]
 fn a_foreign_signature_beside_the_right_one_does_no_harm() {
-    let both =
-        seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release), (&Key::seeded(7), Role::Release)]).unwrap();
+    let both = seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release), (&Key::seeded(7), Role::Release)])
+        .unwrap();
     assert!(prove(&both, &state(), &FIRMWARE).is_ok());
 }
 
@@ -235,6 +235,7 @@ fn envelope_without_signer_or_with_one_key_twice_is_not_made() {
 fn minimal_envelope_is_at_most_220_bytes_with_one_signature_and_295_with_two() {
     assert!(sealed(&draft()).len() <= 220, "{}", sealed(&draft()).len());
     let both =
-        seal_manifest(&draft(), &[(&Key::seeded(7), Role::Release), (&Key::seeded(8), Role::Approval)]).unwrap();
+        seal_manifest(&draft(), &[(&Key::seeded(7), Role::Release), (&Key::seeded(8), Role::Approval)])
+            .unwrap();
     assert!(both.len() <= 295, "{}", both.len());
 }

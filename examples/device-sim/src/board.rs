@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use ota_manifest::{ClassId, DeviceId, Digest, MAX_ENVELOPE, Role, VendorId};
 use ota_slots::{
-    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER, run_blocking,
+    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
+    run_blocking,
 };
 use ota_verify::{AlgSet, Ed25519Key, Identity, Trust, TrustedKey};
 use serde::{Deserialize, Serialize};
@@ -95,10 +96,11 @@ impl Factory {
         let key: Digest = self.release_key.parse().context("release key")?;
         let key: &'static Ed25519Key = Box::leak(Box::new(Ed25519Key::new(*key.as_bytes())));
         let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([TrustedKey::new(Role::Release, key)]));
-        let identity = Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
-        let trust = Digest::new([0; 32]);
-        let descriptor = BootDescriptor::new(BOOTLOADER, AlgSet::ED25519, &LAYOUT, trust);
-        Ok(Box::leak(Box::new(Policy { trust: Trust::pinned(keys), identity, descriptor })))
+        let identity =
+            Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
+        let trust = Trust::pinned(keys);
+        let descriptor = BootDescriptor::new(BOOTLOADER, AlgSet::ED25519, &LAYOUT, trust.digest());
+        Ok(Box::leak(Box::new(Policy { trust, identity, descriptor })))
     }
 }
 

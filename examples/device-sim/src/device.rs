@@ -35,7 +35,12 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { poll_interval_ms: 30_000, backoff_ms: (1_000, 60_000), request_timeout_ms: 30_000, watchdog_ms: 4_000 }
+        Self {
+            poll_interval_ms: 30_000,
+            backoff_ms: (1_000, 60_000),
+            request_timeout_ms: 30_000,
+            watchdog_ms: 4_000,
+        }
     }
 }
 
@@ -143,7 +148,8 @@ impl Device {
                 return Ok(Ended::Reset(ResetCause::Software));
             }
         };
-        Session { device: self, slots, trailer, on_trial: handover.state() == SlotState::Trial }.run(report, stop)
+        Session { device: self, slots, trailer, on_trial: handover.state() == SlotState::Trial }
+            .run(report, stop)
     }
 
     /// Jumps: reads the image as the processor would, from where it was handed over.
@@ -277,7 +283,9 @@ impl Session<'_> {
     fn note(&mut self, event: Event) {
         let line = match event {
             Event::Offered { job, attempt } => Happening::Offered { job: job.to_string(), attempt },
-            Event::OfferRefused { refusal, code } => Happening::Refused { refusal: format!("{refusal:?}"), code },
+            Event::OfferRefused { refusal, code } => {
+                Happening::Refused { refusal: format!("{refusal:?}"), code }
+            }
             Event::Resumed { held, total } => Happening::Resumed { held, total },
             Event::LeavesRefused => Happening::LeavesRefused,
             Event::ChunkRefused { chunk } => Happening::ChunkRefused { chunk },

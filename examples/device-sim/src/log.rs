@@ -158,6 +158,7 @@ impl Log {
 /// If the file cannot be read.
 pub fn read_log(dir: &Path) -> Result<Vec<Line>> {
     let path = dir.join("log.jsonl");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }

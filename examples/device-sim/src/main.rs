@@ -76,7 +76,8 @@ fn make(args: &ProvisionArgs) -> Result<()> {
         release_key: args.key.clone(),
     };
     let image = fs::read(&args.image).with_context(|| format!("{} cannot be read", args.image.display()))?;
-    let envelope = fs::read(&args.envelope).with_context(|| format!("{} cannot be read", args.envelope.display()))?;
+    let envelope =
+        fs::read(&args.envelope).with_context(|| format!("{} cannot be read", args.envelope.display()))?;
     let leaves = device_sim::firmware::leaves(&image, ChunkSize::KIB4);
     provision(&args.dir, &factory, &image, &leaves, &envelope)?;
     println!("{} is a device", args.dir.display());

@@ -1,7 +1,10 @@
 //! `ota-server`: serves until it is told to stop.
 
+use std::io::Write;
+use std::path::Path;
+
 use clap::Parser;
-use linux_server::{Config, start};
+use linux_server::{Config, Running, start};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -11,11 +14,17 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let data = config.data.clone();
     let server = start(config).await?;
-    println!("listening    {}", server.url());
-    println!("release key  {}", hex(server.release_key().as_bytes()));
-    println!("operators    {}", data.join("operator.tokens").display());
+    announce(&server, &data);
     wait_for_signal().await?;
     server.stop().await
+}
+
+/// Tells whoever started it where everything is. Nobody listening any more is no reason to stop.
+fn announce(server: &Running, data: &Path) {
+    let (key, operators) = (hex(server.release_key().as_bytes()), data.join("operator.tokens"));
+    let text =
+        format!("listening    {}\nrelease key  {key}\noperators    {}\n", server.url(), operators.display());
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -74,22 +74,7 @@ async fn a_good_release_reaches_everybody_and_a_bad_one_stops_at_the_canary() {
     })
     .await;
     rig.server.stop().await.unwrap();
-
-    let after_halt = "SELECT count(*) FROM job_event e JOIN campaign c ON c.no = e.campaign \
-                      WHERE e.what = 'offered' AND e.at_ms > c.halted_ms";
-    assert_eq!(count(folder.path(), after_halt).await, 0);
-    assert_eq!(count(folder.path(), "SELECT count(*) FROM campaign WHERE halted_ms > created_ms").await, 1);
-    assert_eq!(count(folder.path(), "SELECT sum(turned_away) FROM job WHERE campaign = 2").await, 12);
-    assert_eq!(
-        count(folder.path(), "SELECT count(*) FROM job WHERE state = 'confirmed' AND campaign = 1").await,
-        5
-    );
-    let served = "SELECT count(*) FROM job WHERE campaign = 1 AND served = 20000";
-    assert_eq!(count(folder.path(), served).await, 5, "the image once for each, counted in bytes");
-    let reason =
-        "SELECT count(*) FROM job WHERE state = 'rolled_back' AND reason = 'self_test' AND boots = 1";
-    assert_eq!(count(folder.path(), reason).await, 1);
-    assert_eq!(count(folder.path(), "SELECT count(*) FROM audit WHERE action = 'campaign_halted'").await, 1);
+    assert_rows_tell_the_same(folder.path()).await;
 
     // A server that starts again knows what the first one knew.
     let rig = Rig::start(folder.path()).await;
@@ -103,6 +88,22 @@ async fn a_good_release_reaches_everybody_and_a_bad_one_stops_at_the_canary() {
     })
     .await;
     rig.server.stop().await.unwrap();
+}
+
+/// Counted by SQL from the file, as anybody can.
+async fn assert_rows_tell_the_same(folder: &Path) {
+    let after_halt = "SELECT count(*) FROM job_event e JOIN campaign c ON c.no = e.campaign \
+                      WHERE e.what = 'offered' AND e.at_ms > c.halted_ms";
+    assert_eq!(count(folder, after_halt).await, 0);
+    assert_eq!(count(folder, "SELECT count(*) FROM campaign WHERE halted_ms > created_ms").await, 1);
+    assert_eq!(count(folder, "SELECT sum(turned_away) FROM job WHERE campaign = 2").await, 12);
+    assert_eq!(count(folder, "SELECT count(*) FROM job WHERE state = 'confirmed' AND campaign = 1").await, 5);
+    let served = "SELECT count(*) FROM job WHERE campaign = 1 AND served = 20000";
+    assert_eq!(count(folder, served).await, 5, "the image once for each, counted in bytes");
+    let reason =
+        "SELECT count(*) FROM job WHERE state = 'rolled_back' AND reason = 'self_test' AND boots = 1";
+    assert_eq!(count(folder, reason).await, 1);
+    assert_eq!(count(folder, "SELECT count(*) FROM audit WHERE action = 'campaign_halted'").await, 1);
 }
 
 #[tokio::test]

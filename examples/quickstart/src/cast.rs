@@ -116,7 +116,12 @@ impl Cast {
     }
 
     /// Uploads one image per slot, has the manifest signed and published; the number of the release.
-    pub(crate) fn publish(&self, version: Version, sequence: u32, behaviour: Behaviour) -> Result<(u32, Images)> {
+    pub(crate) fn publish(
+        &self,
+        version: Version,
+        sequence: u32,
+        behaviour: Behaviour,
+    ) -> Result<(u32, Images)> {
         let images = self.source.images(version, behaviour);
         let mut uploaded = Vec::new();
         for (slot, image) in SlotId::BOTH.into_iter().zip(&images.0) {
@@ -156,7 +161,8 @@ impl Cast {
         let draft = NewCampaign { name: name.to_owned(), release, plan, devices: None };
         let campaign = self.author.create_campaign(&draft)?.campaign;
         self.author.command(campaign, Verb::Submit)?;
-        self.show.note(&format!("campaign {campaign} submitted by the author: waves of 1 device, 25 %, 100 %"));
+        self.show
+            .note(&format!("campaign {campaign} submitted by the author: waves of 1 device, 25 %, 100 %"));
         self.approver.command(campaign, Verb::Approve)?;
         self.show.note(&format!("campaign {campaign} approved by the approver"));
         Ok(campaign)

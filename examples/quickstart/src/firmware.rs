@@ -65,7 +65,8 @@ fn largest_image() -> usize {
     let pages = target.usable as usize / page;
     let leaves_per_page = page / 32;
     let chunk_pages = ChunkSize::KIB4.bytes() as usize / page;
-    (1..pages).rev().find(|image| image + image.div_ceil(chunk_pages * leaves_per_page) <= pages).unwrap_or(0) * page
+    (1..pages).rev().find(|image| image + image.div_ceil(chunk_pages * leaves_per_page) <= pages).unwrap_or(0)
+        * page
 }
 
 /// Bytes that do not compress into a pattern; the same for the same seed.

@@ -70,8 +70,12 @@ pub fn judge(dir: &Path, devices: usize) -> Result<Figures> {
         halted: store.halted_at.is_some(),
         polls_after_halt: store.polls_after_halt(&logs),
         offered_after_halt: store.offered_after_halt(&logs),
-        refused_foreign: count(|what| matches!(what, Happening::Refused { refusal, .. } if refusal == "Unauthentic")),
-        refused_old: count(|what| matches!(what, Happening::Refused { refusal, .. } if refusal == "NotNewer")),
+        refused_foreign: count(
+            |what| matches!(what, Happening::Refused { refusal, .. } if refusal == "Unauthentic"),
+        ),
+        refused_old: count(
+            |what| matches!(what, Happening::Refused { refusal, .. } if refusal == "NotNewer"),
+        ),
         refused_tampered: count(|what| matches!(what, Happening::ChunkRefused { .. })),
         power_cuts: count(|what| matches!(what, Happening::PowerCut)),
         resumed: count(|what| matches!(what, Happening::Resumed { .. })),
@@ -90,17 +94,26 @@ impl Figures {
         let others = self.devices - 1;
         let bound = self.resumed * WINDOW_BYTES as u64;
         let expectations = [
-            (self.confirmed == self.devices, format!("{} of {} devices confirmed 1.1.0", self.confirmed, self.devices)),
+            (
+                self.confirmed == self.devices,
+                format!("{} of {} devices confirmed 1.1.0", self.confirmed, self.devices),
+            ),
             (self.rolled_back >= 1, "no device rolled back from 1.2.0".to_owned()),
             (self.halted, "the campaign of 1.2.0 did not halt".to_owned()),
-            (self.polls_after_halt >= 2 * others, format!("only {} polls after the halt", self.polls_after_halt)),
+            (
+                self.polls_after_halt >= 2 * others,
+                format!("only {} polls after the halt", self.polls_after_halt),
+            ),
             (self.offered_after_halt == 0, format!("{} offers after the halt", self.offered_after_halt)),
             (self.refused_foreign >= 1, "the forged manifest was not refused".to_owned()),
             (self.refused_old >= 1, "the old manifest was not refused".to_owned()),
             (self.refused_tampered >= 1, "the damaged chunk was not refused".to_owned()),
             (self.power_cuts == 2, format!("{} power cuts instead of 2", self.power_cuts)),
             (self.resumed >= 1, "no download was resumed".to_owned()),
-            (self.refetched_bytes <= bound, format!("{} bytes fetched again, {bound} allowed", self.refetched_bytes)),
+            (
+                self.refetched_bytes <= bound,
+                format!("{} bytes fetched again, {bound} allowed", self.refetched_bytes),
+            ),
             (self.bytes_served > 0, "nothing was served".to_owned()),
         ];
         match expectations.into_iter().find(|(met, _)| !met) {
@@ -126,12 +139,14 @@ impl Evidence {
             let store = SqliteStore::open(&path).await.context("the server's store cannot be opened")?;
             let rows = store.load().await?;
             let bad = rows.campaigns.iter().find(|campaign| campaign.no == BAD);
-            let halted_at = bad.filter(|c| matches!(c.state, CampaignState::Halted { .. })).and_then(|c| c.halted);
+            let halted_at =
+                bad.filter(|c| matches!(c.state, CampaignState::Halted { .. })).and_then(|c| c.halted);
             let mut late_offers = 0;
             for row in rows.jobs.iter().filter(|row| row.campaign == BAD) {
                 let events = store.timeline(row.id).await?;
                 let offers = events.iter().filter(|event| matches!(&*event.what, "offered" | "resumed"));
-                late_offers += offers.filter(|event| halted_at.is_some_and(|halt| event.at > halt)).count() as u64;
+                late_offers +=
+                    offers.filter(|event| halted_at.is_some_and(|halt| event.at > halt)).count() as u64;
             }
             store.close().await;
             Ok(Self { rows, halted_at, late_offers })
@@ -149,16 +164,21 @@ impl Evidence {
     fn polls_after_halt(&self, logs: &[Vec<Line>]) -> u64 {
         let Some(halt) = self.halted_at else { return 0 };
         let after = logs.iter().flatten().filter(|line| line.at_ms > halt.0);
-        after.filter(|line| matches!(&line.what, Happening::Poll { answer } if answer == "idle")).count() as u64
+        after.filter(|line| matches!(&line.what, Happening::Poll { answer } if answer == "idle")).count()
+            as u64
     }
 
     /// By the store, and by what devices saw: nobody but those that rolled back ever heard of a job of the bad release.
     fn offered_after_halt(&self, logs: &[Vec<Line>]) -> u64 {
-        let untouched: BTreeSet<String> =
-            self.jobs(BAD).filter(|row| row.job.kind() != JobKind::RolledBack).map(|row| row.id.to_string()).collect();
-        let seen = logs.iter().flatten().filter(|line| {
-            matches!(&line.what, Happening::Offered { job, .. } if untouched.contains(job))
-        });
+        let untouched: BTreeSet<String> = self
+            .jobs(BAD)
+            .filter(|row| row.job.kind() != JobKind::RolledBack)
+            .map(|row| row.id.to_string())
+            .collect();
+        let seen = logs
+            .iter()
+            .flatten()
+            .filter(|line| matches!(&line.what, Happening::Offered { job, .. } if untouched.contains(job)));
         self.late_offers + seen.count() as u64
     }
 }
@@ -174,7 +194,9 @@ fn fetched(line: &Line) -> Option<(&str, u32, u64)> {
 /// Payload bytes that a device with a resumed download fetched twice. What it fetched again because it was damaged on the
 /// way is not the resumption's doing.
 fn refetched(log: &[Line]) -> u64 {
-    let Some(at) = log.iter().position(|line| matches!(line.what, Happening::Resumed { .. })) else { return 0 };
+    let Some(at) = log.iter().position(|line| matches!(line.what, Happening::Resumed { .. })) else {
+        return 0;
+    };
     let job = log[..at].iter().rev().find_map(|line| match &line.what {
         Happening::Offered { job, .. } => Some(job.as_str()),
         _ => None,
@@ -183,7 +205,9 @@ fn refetched(log: &[Line]) -> u64 {
     for line in log {
         match &line.what {
             Happening::Fetched { object, .. } if object == "payload" => {
-                let Some((of, first, bytes)) = fetched(line).filter(|(of, ..)| Some(*of) == job) else { continue };
+                let Some((of, first, bytes)) = fetched(line).filter(|(of, ..)| Some(*of) == job) else {
+                    continue;
+                };
                 debug_assert_eq!(Some(of), job);
                 for chunk in 0..bytes.div_ceil(CHUNK) {
                     let len = CHUNK.min(bytes - chunk * CHUNK);

@@ -114,7 +114,9 @@ impl Show {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// What of a device's log people want to see.
@@ -127,7 +129,9 @@ fn words(what: &Happening) -> Option<String> {
         Happening::Refused { refusal, code } => format!("REFUSES the offer: {refusal}, code {code:#06x}"),
         Happening::ChunkRefused { chunk } => format!("REFUSES chunk {chunk}: does not match its leaf"),
         Happening::LeavesRefused => "REFUSES the leaf list".to_owned(),
-        Happening::Resumed { held, total } => format!("resumes its download with {held} of {total} bytes in flash"),
+        Happening::Resumed { held, total } => {
+            format!("resumes its download with {held} of {total} bytes in flash")
+        }
         Happening::Reached { stage, progress: None } => format!("reaches {stage}"),
         Happening::RolledBack { reason, boots, .. } => format!("ROLLED BACK: {reason} after {boots} boot(s)"),
         Happening::PowerCut => "LOSES POWER".to_owned(),

@@ -30,12 +30,22 @@ enum Doing {
     ///
     /// It is good, but it may be the one that was being written when power failed, with bits that will not last. Read,
     /// erased and written again it costs no radio.
-    Loading { next: u32, end: u32 },
+    Loading {
+        next: u32,
+        end: u32,
+    },
     /// Waiting for what is missing in the window; storing then goes on with `next`.
-    Fetching { next: u32, erased: bool },
+    Fetching {
+        next: u32,
+        erased: bool,
+    },
     /// Making room for the block that chunk `next` begins.
-    Erasing { next: u32 },
-    Storing { next: u32 },
+    Erasing {
+        next: u32,
+    },
+    Storing {
+        next: u32,
+    },
 }
 
 impl Downloading {
@@ -128,7 +138,9 @@ impl Downloading {
                     count: u16::try_from(count).unwrap_or(u16::MAX),
                 }))
             }
-            Doing::Erasing { next } => Want::Slots(SlotWork::EraseBlock { block: next / self.chunks_per_block() }),
+            Doing::Erasing { next } => {
+                Want::Slots(SlotWork::EraseBlock { block: next / self.chunks_per_block() })
+            }
             Doing::Storing { next } => {
                 let bytes = core.window(self.window_at(next), self.chunk_len(next));
                 Want::Slots(SlotWork::StoreChunk { chunk: next, bytes })

@@ -3,10 +3,10 @@
 use ota_manifest::JobId;
 use ota_manifest::wire::{Down, PROTOCOL, Poll, Refusal, Stage, Up};
 
+use crate::Event;
 use crate::agent::Core;
 use crate::context::Progress;
 use crate::state::{Admitting, Reporting, State, Want};
-use crate::Event;
 
 #[derive(Debug)]
 pub(crate) struct Idle {

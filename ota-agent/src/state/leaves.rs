@@ -20,9 +20,14 @@ pub(crate) struct Leaves {
 enum Doing {
     Erasing,
     /// Waiting for leaves from this one.
-    Fetching { first: u32 },
+    Fetching {
+        first: u32,
+    },
     /// So many leaves, from this one, are in the window.
-    Storing { first: u32, count: u32 },
+    Storing {
+        first: u32,
+        count: u32,
+    },
     Checking,
 }
 

@@ -33,6 +33,8 @@ pub(crate) const RETRIES: u8 = 5;
 
 /// Codes of failures that arise in the agent itself. Frozen.
 pub(crate) mod code {
+    /// The image was not proven, whatever the check.
+    pub(crate) const UNPROVEN: u16 = 0x0200;
     /// The leaf list never matched the manifest.
     pub(crate) const LEAVES: u16 = 0x0501;
     /// A chunk never matched its leaf.
@@ -181,7 +183,15 @@ pub(crate) fn end(core: &mut Core<'_>, progress: Progress) -> State {
 
 pub(crate) fn fail(core: &mut Core<'_>, at: FailedStage, code: u16) -> State {
     core.log(Event::FlashFailed { code });
-    end(core, Progress::Failed(at, code))
+    end(core, Progress::Failed(at, wire_code(code)))
+}
+
+/// Which check of a proof failed is for the device's log; the wire gets one number for all of them.
+const fn wire_code(code: u16) -> u16 {
+    match code {
+        0x0200..=0x04FF => code::UNPROVEN,
+        other => other,
+    }
 }
 
 /// The envelope and the buffer hold the same job until it ends.

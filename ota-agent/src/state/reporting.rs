@@ -75,10 +75,12 @@ impl Reporting {
             Stage::Rejected { .. } => State::Idle(Idle::later(core, now, 0)),
             Stage::RolledBack { .. } => {
                 core.context.progress = Progress::RolledBack;
-                core.ack_event = true;
+                core.settle_event()
+            }
+            _ => {
+                core.ack_event = core.boot.event.take().is_some();
                 State::Recording(Recording)
             }
-            _ => State::Recording(Recording),
         }
     }
 }

@@ -4,7 +4,7 @@ use ota_manifest::wire::{RollbackReason, Stage};
 
 use crate::agent::Core;
 use crate::context::Progress;
-use crate::state::{Idle, Reporting, State, Want};
+use crate::state::{Reporting, State, Want};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
@@ -36,8 +36,14 @@ impl Testing {
         }
     }
 
-    pub(crate) fn verdict(mut self, core: &mut Core<'_>, fit: bool) -> State {
+    /// Whether the window has ended.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.expired
+    }
+
+    pub(crate) fn verdict(mut self, core: &mut Core<'_>, now: u64, fit: bool) -> State {
         self.fit = Some(fit);
+        self.expired |= now >= self.deadline;
         self.conclude(core)
     }
 
@@ -48,6 +54,7 @@ impl Testing {
 
     fn conclude(self, core: &mut Core<'_>) -> State {
         match (self.fit, self.connected) {
+            _ if self.expired => State::Testing(self),
             (Some(false), _) => State::Concluding(Concluding::Fail),
             (Some(true), true) => {
                 core.conclude(Progress::Confirmed);
@@ -90,7 +97,7 @@ impl Concluding {
         match (self, answer) {
             (Self::Confirm, SlotsAnswer::Done) => {
                 if !core.has_job() {
-                    return State::Idle(Idle::now());
+                    return core.settle_event();
                 }
                 core.report_terminal(Stage::Confirmed);
                 State::Reporting(Reporting { stage: Stage::Confirmed })

@@ -66,14 +66,16 @@ impl Device {
     pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
         let (layout, policy) = (self.layout, self.policy);
         let mut buffer = [0; WORK_BUFFER];
-        let handover = run_blocking(Boot::new(&layout, &policy, cause), &mut self.flash, &layout, &mut buffer, || ());
+        let handover =
+            run_blocking(Boot::new(&layout, &policy, cause), &mut self.flash, &layout, &mut buffer, || ());
         if !self.flash.is_powered() {
             return Ended::PowerLost;
         }
         let handover = handover.expect("a device that has a good image boots");
         self.running = handover.image().order().sequence;
         let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
-        let (mut slots, report) = SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
+        let (mut slots, report) =
+            SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
         let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
@@ -85,7 +87,9 @@ impl Device {
                     continue;
                 }
                 Output::Reset => return Ended::Reset(ResetCause::Software),
-                Output::SelfTest if self.firmware == Firmware::Hangs => return Ended::Reset(ResetCause::Watchdog),
+                Output::SelfTest if self.firmware == Firmware::Hangs => {
+                    return Ended::Reset(ResetCause::Watchdog);
+                }
                 Output::SelfTest => Input::SelfTest(self.firmware == Firmware::Fit),
                 Output::Slots(work) => {
                     let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   POST /device/v1/poll                                      Up::Poll    -> Down
-//!   POST /device/v1/report                                    Up::Report  -> Down::Ack
+//!   POST /device/v1/report                                    Up::Report  -> Down::Ack, Cancel or Refused
 //!   GET  /device/v1/jobs/{job}/images/{image}/leaves          Range: bytes=a-b -> 206
 //!   GET  /device/v1/jobs/{job}/images/{image}/payload         Range: bytes=a-b -> 206
 //! ```

@@ -95,7 +95,8 @@ impl Refused {
 
 impl From<FleetError> for Refused {
     /// Whatever failed here, it was not the device's fault, and it may try again.
-    fn from(_: FleetError) -> Self {
+    fn from(error: FleetError) -> Self {
+        tracing::error!(%error, "a device was told to try again");
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self { status, refusal: Refusal::Busy, retry_after_ms: STORAGE_PAUSE_MS }
     }

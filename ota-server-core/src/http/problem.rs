@@ -71,6 +71,9 @@ impl From<FleetError> for ApiError {
             FleetError::Store(_) | FleetError::Artifact(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
             FleetError::Random(_) | FleetError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "server"),
         };
+        if status.is_server_error() {
+            tracing::error!(%error, fault, "an operator's request failed");
+        }
         Self { status, fault, detail: error.to_string() }
     }
 }

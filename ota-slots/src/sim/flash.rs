@@ -250,7 +250,9 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
     fn disturb(&mut self, unit: usize, before: &[u8], after: &[u8], mode: CutMode) {
         for (index, (before, after)) in (unit * WRITE..).zip(before.iter().zip(after)) {
             match mode {
-                CutMode::RandomBits(percent) => self.bytes[index] ^= (before ^ after) & self.random.mask(percent),
+                CutMode::RandomBits(percent) => {
+                    self.bytes[index] ^= (before ^ after) & self.random.mask(percent);
+                }
                 CutMode::Marginal => self.marginal[index] |= before ^ after,
                 _ => {}
             }
@@ -260,8 +262,9 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
     /// The modes that leave a few bits undecided: picks them among those that `target` clears, or sets.
     fn weaken(&mut self, at: usize, target: &[u8], mode: CutMode) {
         let (CutMode::AlmostDone(bits) | CutMode::BarelyBegun(bits)) = mode else { return };
-        let candidates: Vec<usize> =
-            (0..8 * target.len()).filter(|bit| (target[bit / 8] ^ self.erased) >> (bit % 8) & 1 == 1).collect();
+        let candidates: Vec<usize> = (0..8 * target.len())
+            .filter(|bit| (target[bit / 8] ^ self.erased) >> (bit % 8) & 1 == 1)
+            .collect();
         for _ in 0..bits.min(u8::try_from(candidates.len()).unwrap_or(u8::MAX)) {
             let bit = candidates[self.random.below(candidates.len())];
             self.marginal[at + bit / 8] |= 1 << (bit % 8);
@@ -314,7 +317,8 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
             return Err(SimError::PowerLost);
         }
         let start = at as usize;
-        let end = start.checked_add(len).filter(|end| *end <= self.bytes.len()).ok_or(SimError::OutOfBounds)?;
+        let end =
+            start.checked_add(len).filter(|end| *end <= self.bytes.len()).ok_or(SimError::OutOfBounds)?;
         let aligned = start.is_multiple_of(align) && len.is_multiple_of(align);
         if aligned { Ok(start..end) } else { Err(SimError::Unaligned) }
     }
@@ -330,7 +334,8 @@ impl<const WRITE: usize, const PAGE: usize> ReadNorFlash for Flash<WRITE, PAGE> 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), SimError> {
         let range = self.range(offset, bytes.len(), 1)?;
         for (index, byte) in range.zip(bytes) {
-            let noise = if self.marginal[index] == 0 { 0 } else { self.random.mask(50) & self.marginal[index] };
+            let noise =
+                if self.marginal[index] == 0 { 0 } else { self.random.mask(50) & self.marginal[index] };
             *byte = self.bytes[index] ^ noise;
         }
         Ok(())
@@ -356,7 +361,9 @@ impl<const WRITE: usize, const PAGE: usize> NorFlash for Flash<WRITE, PAGE> {
                     self.tear_erase(page, mode);
                     return Err(SimError::PowerLost);
                 }
-                None => (page * PAGE / WRITE..(page + 1) * PAGE / WRITE).for_each(|unit| self.erase_unit(unit)),
+                None => {
+                    (page * PAGE / WRITE..(page + 1) * PAGE / WRITE).for_each(|unit| self.erase_unit(unit));
+                }
             }
         }
         Ok(())
@@ -382,7 +389,9 @@ impl<const WRITE: usize, const PAGE: usize> NorFlash for Flash<WRITE, PAGE> {
 }
 
 #[cfg(feature = "async")]
-impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::ReadNorFlash for Flash<WRITE, PAGE> {
+impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::ReadNorFlash
+    for Flash<WRITE, PAGE>
+{
     const READ_SIZE: usize = 1;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), SimError> {
@@ -395,7 +404,9 @@ impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::R
 }
 
 #[cfg(feature = "async")]
-impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::NorFlash for Flash<WRITE, PAGE> {
+impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::NorFlash
+    for Flash<WRITE, PAGE>
+{
     const WRITE_SIZE: usize = WRITE;
     const ERASE_SIZE: usize = PAGE;
 

@@ -8,14 +8,15 @@ use alloc::vec::Vec;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ota_manifest::{
-    ChunkSize, ClassId, DeviceId, Digest, ManifestDraft, Order, Role, SecurityVersion, VendorId, Version,
+    ChunkSize, ClassId, DeviceId, ManifestDraft, Order, Role, SecurityVersion, VendorId, Version,
 };
 use ota_verify::sign::{Signature, Signer, SignerError, describe_image, seal_manifest};
 use ota_verify::{AlgSet, Ed25519Key, Identity, PublicKey, Tbs, Trust, TrustedKey};
 
 use super::Flash;
 use crate::{
-    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER, run_blocking,
+    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
+    run_blocking,
 };
 
 /// The flash of a laboratory device: 1 KiB pages, 4-byte words.
@@ -73,7 +74,8 @@ impl Lab {
     /// Never: the layout is a constant.
     #[must_use]
     pub fn new() -> Self {
-        let slot = |start| SlotRegion { region: Region { start, len: SLOT }, link_address: 0x10_0000 + start };
+        let slot =
+            |start| SlotRegion { region: Region { start, len: SLOT }, link_address: 0x10_0000 + start };
         let geometry = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
         let journal = Region { start: 0, len: 2 * PAGE };
         let layout = Layout::constant(geometry, journal, [slot(2 * PAGE), slot(2 * PAGE + SLOT)]);
@@ -85,17 +87,20 @@ impl Lab {
     pub fn with_layout(layout: Layout) -> Self {
         let key = SigningKey::from_bytes(&KEY_SEED);
         // Keys live in ROM, so trust borrows them for good; a test may leak a hundred bytes.
-        let public: &'static Ed25519Key = Box::leak(Box::new(Ed25519Key::new(key.verifying_key().to_bytes())));
-        let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([TrustedKey::new(Role::Release, public)]));
+        let public: &'static Ed25519Key =
+            Box::leak(Box::new(Ed25519Key::new(key.verifying_key().to_bytes())));
+        let keys: &'static [TrustedKey<'static>] =
+            Box::leak(Box::new([TrustedKey::new(Role::Release, public)]));
+        let trust = Trust::pinned(keys);
         let policy = Policy {
-            trust: Trust::pinned(keys),
+            trust,
             identity: Identity {
                 vendor: VendorId::new(*b"laboratory vendo"),
                 class: ClassId::new(*b"laboratory class"),
                 hardware: 1,
                 device: DeviceId::new(*b"laboratory devic"),
             },
-            descriptor: BootDescriptor::new(1, AlgSet::ED25519, &layout, Digest::new([0; 32])),
+            descriptor: BootDescriptor::new(1, AlgSet::ED25519, &layout, trust.digest()),
         };
         Self { key, layout, policy }
     }
@@ -132,7 +137,8 @@ impl Lab {
         let built = SlotId::BOTH.map(|slot| {
             let seed = number.to_le_bytes().into_iter().chain([slot as u8]);
             let image: Vec<u8> = seed.cycle().zip(0u32..).take(size).map(|(s, i)| s ^ scramble(i)).collect();
-            let described = describe_image(&image, self.layout.slot(slot).link_address, chunk).expect("not empty");
+            let described =
+                describe_image(&image, self.layout.slot(slot).link_address, chunk).expect("not empty");
             draft.images.push(described.image).expect("two images");
             Built { image, leaves: described.leaves }
         });
@@ -150,8 +156,14 @@ impl Lab {
         let end = self.layout.slot(SlotId::B).region;
         let mut flash = LabFlash::new((end.start + end.len) as usize, self.layout.geometry().erased, 1);
         let built = release.for_slot(SlotId::A);
-        let provision =
-            Provision::new(&self.layout, &self.policy, SlotId::A, &built.image, &built.leaves, &release.envelope);
+        let provision = Provision::new(
+            &self.layout,
+            &self.policy,
+            SlotId::A,
+            &built.image,
+            &built.leaves,
+            &release.envelope,
+        );
         let proven = run_blocking(provision, &mut flash, &self.layout, &mut [0; WORK_BUFFER], || ());
         assert!(proven.is_ok(), "{proven:?}");
         flash

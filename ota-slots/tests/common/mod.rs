@@ -4,10 +4,10 @@
 use std::num::NonZeroU8;
 use std::sync::OnceLock;
 
-use ota_manifest::{Frame, ResetCause, RollbackReason, Role};
+use ota_manifest::{Frame, ResetCause, Role, RollbackReason};
 use ota_slots::sim::{Lab, LabFlash, Release};
 use ota_slots::{
-    App, Boot, Handover, Layout, MayBegin, Machine, Opened, Policy, SlotId, SlotState, Staging, WORK_BUFFER,
+    App, Boot, Handover, Layout, Machine, MayBegin, Opened, Policy, SlotId, SlotState, Staging, WORK_BUFFER,
     run_blocking,
 };
 
@@ -93,7 +93,11 @@ impl Device {
         let release = if sequence == 1 { &self.old } else { &self.new };
         let image = &release.for_slot(handover.slot()).image;
         let start = self.layout.slot(handover.slot()).region.start as usize;
-        assert_eq!(self.flash.bytes()[start..start + image.len()], image[..], "handed over what was never signed");
+        assert_eq!(
+            self.flash.bytes()[start..start + image.len()],
+            image[..],
+            "handed over what was never signed"
+        );
         self.handovers.push(sequence);
         self.trial_handovers += usize::from(handover.state() == SlotState::Trial);
         assert!(!(self.saw_confirmed && sequence == 1), "a confirmed image went back: {:?}", self.handovers);
@@ -162,7 +166,8 @@ impl Device {
             return Ended::PowerLost;
         }
         let staged = finished.expect("a filled slot proves itself");
-        let request = app.request_boot(&staged, NonZeroU8::new(3).unwrap()).expect("three attempts of a newer image");
+        let request =
+            app.request_boot(&staged, NonZeroU8::new(3).unwrap()).expect("three attempts of a newer image");
         let requested = self.run(request);
         assert!(requested.is_ok() || !self.flash.is_powered());
         Ended::Reset(ResetCause::Software)

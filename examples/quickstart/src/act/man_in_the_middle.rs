@@ -113,9 +113,11 @@ impl Proxy {
     }
 
     fn forward(&self, parts: &axum::http::request::Parts, body: &Bytes) -> Result<Answer> {
-        let mut request = ureq::http::Request::builder()
-            .method(parts.method.as_str())
-            .uri(format!("{}{}", self.server, parts.uri.path()));
+        let mut request = ureq::http::Request::builder().method(parts.method.as_str()).uri(format!(
+            "{}{}",
+            self.server,
+            parts.uri.path()
+        ));
         for name in ["authorization", "range", "content-type"] {
             if let Some(value) = parts.headers.get(name) {
                 request = request.header(name, value.as_bytes());
@@ -136,7 +138,11 @@ impl Proxy {
         if *forged != Some(report.job) || !matches!(report.stage, Stage::Rejected { .. }) {
             return None;
         }
-        Some(Answer { status: StatusCode::OK, content_range: None, body: message(&Down::Ack { seq: report.seq }) })
+        Some(Answer {
+            status: StatusCode::OK,
+            content_range: None,
+            body: message(&Down::Ack { seq: report.seq }),
+        })
     }
 
     fn tamper_with_offer(&self, answer: &mut Answer) {
