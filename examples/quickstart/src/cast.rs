@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use device_sim::firmware::{Behaviour, leaves};
 use device_sim::{Device, Factory, LAYOUT, Observer, PowerPlan, Timing, class, provision, vendor};
 use linux_server::{Config, OperatorClient, Running, Verb, start};
@@ -169,27 +169,28 @@ impl Cast {
     }
 
     /// Enrols and provisions every device with the first release.
-    pub(crate) fn manufacture(&mut self, release: u32, images: &Images) -> Result<()> {
+    pub(crate) fn manufacture(&mut self, release: u32, images: &Images) -> Result<(), PlayError> {
         let envelope = self.envelope(release)?;
-        let key = self.server.release_key();
-        let key: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let first_leaves = leaves(&images.0[0], ChunkSize::KIB4);
         for number in 0..self.size() {
-            let id = device_id(self.options.seed, number);
-            let request = NewDevice { device: Some(id.to_string()), name: format!("device {number}") };
-            let enrolled = self.author.enrol(&request)?;
+            if self.is_interrupted() {
+                return Err(PlayError::Interrupted);
+            }
+            let factory = self.enrol(number)?;
             let dir = self.dir.join("devices").join(format!("{number:04}"));
-            let factory = Factory {
-                id: id.to_string(),
-                server: self.server.url(),
-                token: enrolled.token,
-                release_key: key.clone(),
-            };
             provision(&dir, &factory, &images.0[0], &first_leaves, &envelope)?;
             self.devices.push(Member { dir, power: PowerPlan::default(), proxy: None });
-            ensure!(!self.is_interrupted(), PlayError::Interrupted);
         }
         Ok(())
+    }
+
+    fn enrol(&self, number: usize) -> Result<Factory> {
+        let id = device_id(self.options.seed, number).to_string();
+        let request = NewDevice { device: Some(id.clone()), name: format!("device {number}") };
+        let token = self.author.enrol(&request)?.token;
+        let key = self.server.release_key();
+        let release_key = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Factory { id, server: self.server.url(), token, release_key })
     }
 
     /// Switches every device on.

@@ -2,26 +2,157 @@
 //!
 //! Arguments and results go through `black_box`, so that nothing is computed or dropped while compiling.
 
-/// Reads an envelope and a manifest from outside bytes.
+use core::hint::black_box;
+
+/// Reads an envelope and a manifest from outside bytes, and a message of each direction.
 #[cfg(feature = "manifest")]
 pub(crate) fn manifest() {
-    use ota_manifest as _;
+    use ota_manifest::wire::{Down, MAX_REPORT, Up, decode, encode};
+    use ota_manifest::{Frame, Manifest};
+
+    let bytes: &[u8] = black_box(&[0; 64]);
+    let _ = black_box(Frame::parse(bytes).map(|frame| frame.encoded_len()));
+    let _ = black_box(Manifest::decode_unauthenticated(bytes).map(|manifest| manifest.images.iter().count()));
+    let _ = black_box(decode::<Down<'_>>(bytes));
+    if let Ok(up) = black_box(decode::<Up>(bytes)) {
+        let _ = black_box(encode(&up, &mut [0; MAX_REPORT]).map(<[u8]>::len));
+    }
 }
 
 /// Takes an envelope from bytes to a proven image.
 #[cfg(feature = "verify")]
 pub(crate) fn verify() {
-    use ota_verify as _;
+    use ota_manifest::{Frame, Role, SecurityVersion};
+    use ota_verify::{AlgSet, Bootloader, DeviceState, Ed25519Key, Identity, TargetSlot, Trust, TrustedKey};
+
+    let key = Ed25519Key::new(black_box([7; 32]));
+    let keys = [TrustedKey::new(Role::Release, &key)];
+    let state = DeviceState {
+        identity: Identity { vendor: [1; 16].into(), class: [2; 16].into(), hardware: 1, device: [3; 16].into() },
+        running: None,
+        floor: SecurityVersion(0),
+        rejected: &[],
+        target: TargetSlot { link_address: 0x8000, usable: 0x10000, erase_page: 4096 },
+        bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
+    };
+    let Ok(frame) = Frame::parse(black_box(&[0; 64])) else { return };
+    let Ok(authentic) = Trust::pinned(&keys).authenticate(frame, Role::Release) else { return };
+    let Ok(update) = authentic.admit(&state) else { return };
+    let mut stream = update.into_stream();
+    stream.update(black_box(&[0; 64]));
+    let _ = black_box(stream.finish());
 }
 
-/// Decides a boot, stages an image, confirms it.
+#[cfg(any(feature = "slots", feature = "agent"))]
+mod board {
+    use core::convert::Infallible;
+
+    use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+    use ota_manifest::Role;
+    use ota_slots::{BootDescriptor, Geometry, Layout, Policy, Region, SlotRegion};
+    use ota_verify::{AlgSet, Ed25519Key, Identity, Trust, TrustedKey};
+
+    /// Flash that is not there: reads are opaque to the compiler, writes go nowhere.
+    pub(super) struct Flash;
+
+    impl ErrorType for Flash {
+        type Error = Infallible;
+    }
+
+    impl ReadNorFlash for Flash {
+        const READ_SIZE: usize = 1;
+
+        fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.fill(core::hint::black_box(offset.to_le_bytes()[0]));
+            Ok(())
+        }
+
+        fn capacity(&self) -> usize {
+            1 << 20
+        }
+    }
+
+    impl NorFlash for Flash {
+        const WRITE_SIZE: usize = 4;
+        const ERASE_SIZE: usize = 4096;
+
+        fn erase(&mut self, _: u32, _: u32) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn write(&mut self, _: u32, bytes: &[u8]) -> Result<(), Infallible> {
+            core::hint::black_box(bytes);
+            Ok(())
+        }
+    }
+
+    pub(super) const LAYOUT: Layout = Layout::constant(
+        Geometry::NRF52840,
+        Region { start: 0x8000, len: 0x2000 },
+        [
+            SlotRegion { region: Region { start: 0xA000, len: 0x7_A000 }, link_address: 0xA000 },
+            SlotRegion { region: Region { start: 0x8_4000, len: 0x7_A000 }, link_address: 0x8_4000 },
+        ],
+    );
+    static KEY: Ed25519Key = Ed25519Key::new([7; 32]);
+    static KEYS: [TrustedKey<'static>; 1] = [TrustedKey::new(Role::Release, &KEY)];
+
+    pub(super) fn policy() -> Policy<'static> {
+        let trust = Trust::pinned(&KEYS);
+        Policy {
+            trust,
+            identity: Identity { vendor: [1; 16].into(), class: [2; 16].into(), hardware: 1, device: [3; 16].into() },
+            descriptor: BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, trust.digest()),
+        }
+    }
+}
+
+/// Decides a boot.
 #[cfg(feature = "slots")]
 pub(crate) fn slots() {
-    use ota_slots as _;
+    use board::{Flash, LAYOUT, policy};
+    use ota_manifest::ResetCause;
+    use ota_slots::{Boot, WORK_BUFFER, run_blocking};
+
+    let policy = policy();
+    let boot = Boot::new(&LAYOUT, &policy, black_box(ResetCause::PowerOn));
+    let _ = black_box(run_blocking(boot, &mut Flash, &LAYOUT, &mut [0; WORK_BUFFER], || ()));
 }
 
-/// Turns the agent's loop once.
+/// Turns the agent's loop, slot work included.
 #[cfg(feature = "agent")]
 pub(crate) fn agent() {
-    use ota_agent as _;
+    use board::{Flash, LAYOUT, policy};
+    use ota_agent::{Agent, Bench, BootReport, Buffers, Config, Input, Output, SlotDriver};
+    use ota_manifest::wire::{Down, MAX_REPORT, decode, encode};
+    use ota_slots::{SlotId, WORK_BUFFER};
+
+    let policy = policy();
+    let (mut buffer, mut envelope, mut window) = ([0; WORK_BUFFER], [0; 1536], [0; 4096]);
+    let bench = Bench { flash: &mut Flash, buffer: &mut buffer };
+    let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &policy, black_box(SlotId::A), bench) else { return };
+    let report = black_box(Some(report)).unwrap_or(BootReport::confirmed());
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), report, black_box(1), buffers, 0);
+    for now in 0..black_box(100) {
+        match agent.poll_output(now) {
+            Output::Send(up) => {
+                let _ = black_box(encode(&up, &mut [0; MAX_REPORT]).map(<[u8]>::len));
+                if let Ok(down) = decode::<Down<'_>>(black_box(&[0; 64])) {
+                    agent.handle_input(now, Input::Message(down));
+                }
+            }
+            Output::Slots(work) => {
+                let bench = Bench { flash: &mut Flash, buffer: &mut buffer };
+                let answer = slots.perform(work, bench);
+                agent.handle_input(now, Input::Slots(answer));
+            }
+            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true))),
+            Output::Event(event) => {
+                black_box(event);
+            }
+            Output::Reset => return,
+            Output::Wait => agent.handle_timeout(black_box(now)),
+        }
+    }
 }
