@@ -1,6 +1,6 @@
 //! The signing side: describing images, building envelopes, and the seam behind which a key lives.
 //!
-//! A signer sees 48 bytes ([`Tbs`](crate::Tbs)) and nothing else, so that any HSM with a plain signing mechanism will do.
+//! A signer sees 48 bytes ([`Tbs`]) and nothing else, so that any HSM with a plain signing mechanism will do.
 
 use alloc::string::String;
 use alloc::vec;

@@ -28,7 +28,12 @@ pub(crate) fn verify() {
     let key = Ed25519Key::new(black_box([7; 32]));
     let keys = [TrustedKey::new(Role::Release, &key)];
     let state = DeviceState {
-        identity: Identity { vendor: [1; 16].into(), class: [2; 16].into(), hardware: 1, device: [3; 16].into() },
+        identity: Identity {
+            vendor: [1; 16].into(),
+            class: [2; 16].into(),
+            hardware: 1,
+            device: [3; 16].into(),
+        },
         running: None,
         floor: SecurityVersion(0),
         rejected: &[],
@@ -101,7 +106,12 @@ mod board {
         let trust = Trust::pinned(&KEYS);
         Policy {
             trust,
-            identity: Identity { vendor: [1; 16].into(), class: [2; 16].into(), hardware: 1, device: [3; 16].into() },
+            identity: Identity {
+                vendor: [1; 16].into(),
+                class: [2; 16].into(),
+                hardware: 1,
+                device: [3; 16].into(),
+            },
             descriptor: BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, trust.digest()),
         }
     }
@@ -130,7 +140,9 @@ pub(crate) fn agent() {
     let policy = policy();
     let (mut buffer, mut envelope, mut window) = ([0; WORK_BUFFER], [0; 1536], [0; 4096]);
     let bench = Bench { flash: &mut Flash, buffer: &mut buffer };
-    let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &policy, black_box(SlotId::A), bench) else { return };
+    let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &policy, black_box(SlotId::A), bench) else {
+        return;
+    };
     let report = black_box(Some(report)).unwrap_or(BootReport::confirmed());
     let buffers = Buffers { envelope: &mut envelope, window: &mut window };
     let mut agent = Agent::new(Config::default(), report, black_box(1), buffers, 0);
