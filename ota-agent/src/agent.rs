@@ -1,6 +1,6 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
-use ota_manifest::wire::{Down, Report, Stage, Up};
+use ota_manifest::wire::{Down, Refusal, Report, Stage, Up};
 use ota_manifest::{JobId, MAX_ENVELOPE};
 
 use crate::backoff::Backoff;
@@ -203,15 +203,19 @@ impl<'b> Agent<'b> {
                 self.core.delivered(&report);
                 self.change(|state, core| state.acknowledged(core, now, report.stage));
             }
-            (UnderWay::Report { .. }, Down::Refused { retry_after_ms, .. }) if retry_after_ms > 0 => {
-                self.core.pause(u64::from(retry_after_ms));
-            }
-            (UnderWay::Report { report, .. }, Down::Refused { .. }) => {
+            (
+                UnderWay::Report { report, .. },
+                Down::Refused { refusal: Refusal::Gone | Refusal::Malformed, .. },
+            ) => {
+                // Nobody there wants it, now or later.
                 self.core.delivered(&report);
                 self.change(|state, core| match state {
                     State::Reporting(reporting) => reporting.message(core, now, message),
                     other => other,
                 });
+            }
+            (UnderWay::Report { .. }, Down::Refused { retry_after_ms, .. }) => {
+                self.core.retry(retry_after_ms);
             }
             (UnderWay::Report { report, .. }, Down::Cancel { job }) if job == report.job => {
                 self.core.delivered(&report);
@@ -365,6 +369,14 @@ impl Core<'_> {
             let pause_ms = self.backoff.fail();
             self.log(Event::BackingOff { pause_ms });
             self.pause(pause_ms);
+        }
+    }
+
+    /// Tries again when the server says, or after a pause of our own.
+    fn retry(&mut self, after_ms: u32) {
+        match after_ms {
+            0 => self.stall(),
+            after_ms => self.pause(u64::from(after_ms)),
         }
     }
 

@@ -36,6 +36,10 @@ pub enum Lie {
     ShortBody,
     /// Cancels at the next fetch.
     Cancel,
+    /// Does not recognise the device when the job ends, once.
+    ForgetDevice,
+    /// Knows nothing of the job when it ends.
+    ForgetJob,
 }
 
 impl ScriptedServer {
@@ -83,6 +87,14 @@ impl ScriptedServer {
         match up {
             Up::Poll(_) if self.done => Down::Idle { retry_after_ms: 1000 },
             Up::Poll(_) => Down::Offer { job: self.job, attempt: 1, envelope: &self.release.envelope },
+            Up::Report(report) if report.stage.is_terminal() && self.lie == Some(Lie::ForgetDevice) => {
+                self.lie = None;
+                Down::Refused { refusal: Refusal::Unauthentic, retry_after_ms: 0 }
+            }
+            Up::Report(report) if report.stage.is_terminal() && self.lie == Some(Lie::ForgetJob) => {
+                self.done = true;
+                Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 }
+            }
             Up::Report(report) => {
                 self.done |= report.stage.is_terminal();
                 self.reports.push(report);

@@ -71,11 +71,13 @@ impl HttpLink {
         let request = request.header("authorization", &self.authorization).content_type(MEDIA_TYPE);
         let mut response = request.send(body)?;
         let status = response.status().as_u16();
-        if status != 200 {
-            return Err(LinkError::Status(status));
-        }
         self.answer = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
-        decode(&self.answer).map_err(|_| LinkError::Malformed)
+        // A refusal comes with a status of its own and says more than the status does.
+        match decode(&self.answer) {
+            Ok(down) if status == 200 || matches!(down, Down::Refused { .. }) => Ok(down),
+            Ok(_) | Err(_) if status != 200 => Err(LinkError::Status(status)),
+            _ => Err(LinkError::Malformed),
+        }
     }
 
     /// A ranged request. A server that ignores the range (200) or sends another one is not believed.

@@ -97,7 +97,7 @@ impl Device {
                 }
                 Output::Send(up) => {
                     self.requests += 1;
-                    let settled = matches!(up, Up::Poll(_)) && self.settled();
+                    let settled = matches!(up, Up::Poll(_)) && (self.settled() || self.has_settled());
                     if settled {
                         return Ended::Settled;
                     }
@@ -124,6 +124,10 @@ impl Device {
             agent.handle_input(self.now, answer);
         }
         panic!("stuck: {:?}", self.events.iter().rev().take(10).collect::<Vec<_>>());
+    }
+
+    fn has_settled(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Settled { .. }))
     }
 
     fn settled(&self) -> bool {
