@@ -1,6 +1,7 @@
 //! `device-sim`: makes and runs a simulated device.
 //!
 //! ```sh
+//! device-sim image --firmware firmware.bin --slot a --version 1.0.0 first.bin
 //! device-sim provision DIR --id HEX32 --server http://127.0.0.1:8080 --token TOKEN --key HEX64 \
 //!     --image first.bin --envelope first.ota
 //! device-sim run DIR
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
-use device_sim::{Device, Factory, Timing, provision};
-use ota_manifest::ChunkSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use device_sim::firmware::{self, Behaviour};
+use device_sim::{Device, Factory, LAYOUT, Timing, class, provision, vendor};
+use ota_manifest::{ChunkSize, Version};
+use ota_slots::SlotId;
 
 #[derive(Parser)]
 #[command(about = "A simulated Linux device of the OTA family")]
@@ -27,6 +30,8 @@ struct Cli {
 enum Command {
     /// Make a device: write the first image, its envelope and what the factory burns in.
     Provision(ProvisionArgs),
+    /// Make an image: firmware bytes and the trailer that decides how they behave.
+    Image(ImageArgs),
     /// Run a device until interrupted; prints its log.
     Run {
         /// Folder of the device.
@@ -35,6 +40,40 @@ enum Command {
         #[arg(long, default_value_t = 30_000)]
         poll_interval_ms: u32,
     },
+}
+
+#[derive(Args)]
+struct ImageArgs {
+    /// Firmware bytes.
+    #[arg(long)]
+    firmware: PathBuf,
+    /// The slot it is linked for.
+    #[arg(long, value_enum)]
+    slot: Slot,
+    /// Its version.
+    #[arg(long)]
+    version: Version,
+    /// What it does when it runs.
+    #[arg(long, value_enum, default_value_t = Does::Healthy)]
+    behaviour: Does,
+    /// Where to write the image.
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Slot {
+    A,
+    B,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Does {
+    /// Passes its self-test.
+    Healthy,
+    /// Fails its self-test and says so.
+    FailsSelfTest,
+    /// Hangs until the watchdog bites.
+    Hangs,
 }
 
 #[derive(Args)]
@@ -63,9 +102,32 @@ struct ProvisionArgs {
 
 fn main() -> Result<()> {
     match Cli::parse().command {
+        Command::Image(args) => image(&args),
         Command::Provision(args) => make(&args),
         Command::Run { dir, poll_interval_ms } => run(&dir, poll_interval_ms),
     }
+}
+
+fn image(args: &ImageArgs) -> Result<()> {
+    let firmware = read(&args.firmware)?;
+    let slot = match args.slot {
+        Slot::A => SlotId::A,
+        Slot::B => SlotId::B,
+    };
+    let behaviour = match args.behaviour {
+        Does::Healthy => Behaviour::Healthy,
+        Does::FailsSelfTest => Behaviour::FailsSelfTest,
+        Does::Hangs => Behaviour::Hangs,
+    };
+    let link_address = LAYOUT.slot(slot).link_address;
+    let image = firmware::build(&firmware, link_address, args.version, behaviour);
+    fs::write(&args.out, &image).with_context(|| format!("{} cannot be written", args.out.display()))?;
+    println!("{} bytes, link address {link_address}, vendor {}, class {}", image.len(), vendor(), class());
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn make(args: &ProvisionArgs) -> Result<()> {
@@ -75,10 +137,8 @@ fn make(args: &ProvisionArgs) -> Result<()> {
         token: args.token.clone(),
         release_key: args.key.clone(),
     };
-    let image = fs::read(&args.image).with_context(|| format!("{} cannot be read", args.image.display()))?;
-    let envelope =
-        fs::read(&args.envelope).with_context(|| format!("{} cannot be read", args.envelope.display()))?;
-    let leaves = device_sim::firmware::leaves(&image, ChunkSize::KIB4);
+    let (image, envelope) = (read(&args.image)?, read(&args.envelope)?);
+    let leaves = firmware::leaves(&image, ChunkSize::KIB4);
     provision(&args.dir, &factory, &image, &leaves, &envelope)?;
     println!("{} is a device", args.dir.display());
     Ok(())

@@ -103,6 +103,14 @@ impl OperatorClient {
         self.call(Method::GET, "/releases", Vec::new())
     }
 
+    /// The signed envelope of a release, as devices get it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn envelope(&self, release: u32) -> Result<Vec<u8>, ClientError> {
+        self.send(Method::GET, &format!("/releases/{release}/envelope"), Vec::new())
+    }
+
     /// Drafts a campaign.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use device_sim::{Device, Factory, LAYOUT, Observer, PowerPlan, Timing, class, pr
 use linux_server::{Config, OperatorClient, Running, Verb, start};
 use ota_manifest::{ChunkSize, DeviceId, Version};
 use ota_server_core::http::api::{CampaignInfo, NewCampaign, NewDevice, NewImage, NewRelease};
-use ota_server_core::{Gate, HaltRule, Outcome, Plan, ReleaseNo, Wave};
+use ota_server_core::{Gate, HaltRule, Outcome, Plan, Wave};
 use ota_slots::SlotId;
 use ota_verify::Sha256;
 use tokio::runtime::Runtime;
@@ -108,13 +108,6 @@ impl Cast {
         }
     }
 
-    /// The signed envelope of a published release.
-    pub(crate) fn envelope(&self, release: u32) -> Result<Vec<u8>> {
-        let envelope =
-            self.server.fleet().look(|engine| engine.release(ReleaseNo(release)).map(|r| r.envelope.clone()));
-        envelope.ok_or_else(|| anyhow!("release {release} is not there"))
-    }
-
     /// Uploads one image per slot, has the manifest signed and published; the number of the release.
     pub(crate) fn publish(
         &self,
@@ -170,7 +163,7 @@ impl Cast {
 
     /// Enrols and provisions every device with the first release.
     pub(crate) fn manufacture(&mut self, release: u32, images: &Images) -> Result<(), PlayError> {
-        let envelope = self.envelope(release)?;
+        let envelope = self.author.envelope(release).map_err(anyhow::Error::from)?;
         let first_leaves = leaves(&images.0[0], ChunkSize::KIB4);
         for number in 0..self.size() {
             if self.is_interrupted() {

@@ -11,6 +11,7 @@ mod reply;
 pub use error::{FleetError, PublishError};
 pub use publish::{ImageDraftRef, ReleaseDraft};
 pub use reply::Reply;
+#[cfg(feature = "http")]
 pub(crate) use reply::down_bytes;
 
 use ::core::ops::Range;

@@ -7,6 +7,7 @@
 //! | `PUT /images` | the image's bytes | [`api::UploadedImage`] |
 //! | `POST /releases` | [`api::NewRelease`] | [`api::ReleaseInfo`] |
 //! | `GET /releases` | | list of [`api::ReleaseInfo`] |
+//! | `GET /releases/{no}/envelope` | | the signed envelope's bytes |
 //! | `POST /campaigns` | [`api::NewCampaign`] | [`api::CampaignInfo`] |
 //! | `GET /campaigns`, `GET /campaigns/{no}` | | (list of) [`api::CampaignInfo`] |
 //! | `POST /campaigns/{no}/{verb}`: `submit approve pause resume abort` | | [`api::CampaignInfo`] |
@@ -60,6 +61,7 @@ pub fn operator_routes(fleet: Fleet) -> Router {
     let max_image = usize::try_from(fleet.config().max_image).unwrap_or(usize::MAX);
     let api = Router::new()
         .route("/releases", post(release::publish).get(release::list))
+        .route("/releases/{no}/envelope", get(release::envelope))
         .route("/campaigns", post(operator::create).get(operator::campaigns))
         .route("/campaigns/{no}", get(operator::campaign))
         .route("/campaigns/{no}/jobs", get(operator::jobs))

@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use axum::Json;
-use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ota_manifest::{HardwareRange, ManifestDraft, Order, SecurityVersion};
 
@@ -30,6 +30,17 @@ pub(super) async fn publish(
 /// `GET /operator/v1/releases`.
 pub(super) async fn list(State(fleet): State<Fleet>, _: Caller) -> Result<Json<Vec<ReleaseInfo>>, ApiError> {
     Ok(Json(fleet.look(|engine| engine.releases().map(ReleaseInfo::from).collect())))
+}
+
+/// `GET /operator/v1/releases/{no}/envelope`: the signed bytes, for the factory and for whoever wants to check them.
+pub(super) async fn envelope(
+    State(fleet): State<Fleet>,
+    _: Caller,
+    path: Result<Path<u32>, PathRejection>,
+) -> Result<Vec<u8>, ApiError> {
+    let no = ReleaseNo(path?.0);
+    let found = fleet.look(|engine| engine.release(no).map(|release| release.envelope.clone()));
+    found.ok_or_else(|| ApiError::not_found("release"))
 }
 
 fn info(fleet: &Fleet, no: ReleaseNo) -> Result<ReleaseInfo, ApiError> {

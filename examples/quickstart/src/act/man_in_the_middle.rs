@@ -25,7 +25,7 @@ const BODY: usize = 1 << 20;
 
 /// Puts the proxy between one device and the server.
 pub(crate) fn prepare(cast: &mut Cast, old_release: u32) -> Result<()> {
-    let old = cast.envelope(old_release)?;
+    let old = cast.author.envelope(old_release)?;
     let attacker = SoftwareSigner::open_or_create(&cast.dir.join("attacker.key"))?;
     let proxy = Proxy {
         server: cast.server_url(),
