@@ -102,11 +102,39 @@ pub fn run_blocking<M: Machine, F: NorFlash>(
     }
 }
 
+/// An operation with its place in flash and in the buffer.
+enum Located<'b> {
+    Read(u32, &'b mut [u8]),
+    Write(u32, &'b [u8]),
+    Erase(u32, u32),
+}
+
+/// Finds flash and buffer of an operation; refuses one that leaves its region.
+fn locate<'b>(
+    op: Op,
+    layout: &Layout,
+    buffer: &'b mut [u8; WORK_BUFFER],
+) -> Result<Located<'b>, NorFlashErrorKind> {
+    let located = match op {
+        Op::Read { at, from, to } => buffer
+            .get_mut(from..to)
+            .and_then(|bytes| Some(Located::Read(layout.address(at, bytes.len())?, bytes))),
+        Op::Write { at, from, to } => buffer
+            .get(from..to)
+            .and_then(|bytes| Some(Located::Write(layout.address(at, bytes.len())?, bytes))),
+        Op::Erase { at } => {
+            let page = layout.geometry().erase_page;
+            layout.address(at, page as usize).map(|start| Located::Erase(start, start.saturating_add(page)))
+        }
+    };
+    located.ok_or(NorFlashErrorKind::OutOfBounds)
+}
+
 fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8; WORK_BUFFER]) -> Outcome {
-    match op {
-        Op::Read { at, from, to } => {
-            let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+    match locate(op, layout, buffer)? {
+        Located::Write(start, bytes) => flash.write(start, bytes).map_err(|e| e.kind()),
+        Located::Erase(start, end) => flash.erase(start, end).map_err(|e| e.kind()),
+        Located::Read(start, bytes) => {
             let mut outcome = flash.read(start, bytes);
             for _ in 0..READ_RETRIES {
                 if outcome.is_ok() {
@@ -115,16 +143,6 @@ fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8
                 outcome = flash.read(start, bytes);
             }
             outcome.map_err(|e| e.kind())
-        }
-        Op::Write { at, from, to } => {
-            let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.write(start, bytes).map_err(|e| e.kind())
-        }
-        Op::Erase { at } => {
-            let page = layout.geometry().erase_page;
-            let start = layout.address(at, page as usize).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.erase(start, start.saturating_add(page)).map_err(|e| e.kind())
         }
     }
 }
@@ -155,10 +173,10 @@ async fn perform_async<F: embedded_storage_async::nor_flash::NorFlash>(
     layout: &Layout,
     buffer: &mut [u8; WORK_BUFFER],
 ) -> Outcome {
-    match op {
-        Op::Read { at, from, to } => {
-            let bytes = buffer.get_mut(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
+    match locate(op, layout, buffer)? {
+        Located::Write(start, bytes) => flash.write(start, bytes).await.map_err(|e| e.kind()),
+        Located::Erase(start, end) => flash.erase(start, end).await.map_err(|e| e.kind()),
+        Located::Read(start, bytes) => {
             let mut outcome = flash.read(start, bytes).await;
             for _ in 0..READ_RETRIES {
                 if outcome.is_ok() {
@@ -167,16 +185,6 @@ async fn perform_async<F: embedded_storage_async::nor_flash::NorFlash>(
                 outcome = flash.read(start, bytes).await;
             }
             outcome.map_err(|e| e.kind())
-        }
-        Op::Write { at, from, to } => {
-            let bytes = buffer.get(from..to).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            let start = layout.address(at, bytes.len()).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.write(start, bytes).await.map_err(|e| e.kind())
-        }
-        Op::Erase { at } => {
-            let page = layout.geometry().erase_page;
-            let start = layout.address(at, page as usize).ok_or(NorFlashErrorKind::OutOfBounds)?;
-            flash.erase(start, start.saturating_add(page)).await.map_err(|e| e.kind())
         }
     }
 }

@@ -42,7 +42,6 @@ pub(crate) struct Device {
     pub(crate) now: u64,
     /// Requests that get lost before they reach the server, counted down.
     pub(crate) lost_requests: usize,
-    pub(crate) requests: usize,
 }
 
 impl Device {
@@ -59,7 +58,6 @@ impl Device {
             running: 0,
             now: 0,
             lost_requests: 0,
-            requests: 0,
         }
     }
 
@@ -81,49 +79,49 @@ impl Device {
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
         let mut agent = Agent::new(config, report, 7, buffers, self.now);
         for _ in 0..20_000 {
-            let answer = match agent.poll_output(self.now) {
-                Output::Event(event) => {
-                    self.events.push(event);
-                    continue;
-                }
-                Output::Reset => return Ended::Reset(ResetCause::Software),
-                Output::SelfTest if self.firmware == Firmware::Hangs => {
-                    return Ended::Reset(ResetCause::Watchdog);
-                }
-                Output::SelfTest => Input::SelfTest(self.firmware == Firmware::Fit),
-                Output::Slots(work) => {
-                    let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
-                    Input::Slots(slots.perform(work, bench))
-                }
-                Output::Send(up) => {
-                    self.requests += 1;
-                    let settled = matches!(up, Up::Poll(_)) && (self.settled() || self.has_settled());
-                    if settled {
-                        return Ended::Settled;
-                    }
-                    if self.lost_requests > 0 {
-                        self.lost_requests -= 1;
-                        agent.handle_input(self.now, Input::LinkLost);
-                        continue;
-                    }
-                    agent.handle_input(self.now, Input::Message(self.server.answer(up)));
-                    continue;
-                }
-                Output::Wait => {
-                    let due = agent.poll_timeout().expect("every wait has a time limit");
-                    assert!(due > self.now, "a wait that is over is no wait");
-                    self.now = due;
-                    agent.handle_timeout(self.now);
-                    continue;
-                }
-            };
-            if !self.flash.is_powered() {
-                return Ended::PowerLost;
+            if let Some(ended) = self.step(&mut agent, &mut slots, &mut buffer) {
+                return ended;
             }
-            self.now += 1;
-            agent.handle_input(self.now, answer);
         }
         panic!("stuck: {:?}", self.events.iter().rev().take(10).collect::<Vec<_>>());
+    }
+
+    /// Carries out one output.
+    fn step(
+        &mut self,
+        agent: &mut Agent<'_>,
+        slots: &mut SlotDriver<'_>,
+        buffer: &mut [u8; WORK_BUFFER],
+    ) -> Option<Ended> {
+        match agent.poll_output(self.now) {
+            Output::Event(event) => self.events.push(event),
+            Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
+            Output::SelfTest if self.firmware == Firmware::Hangs => {
+                return Some(Ended::Reset(ResetCause::Watchdog));
+            }
+            Output::SelfTest => agent.handle_input(self.now, Input::SelfTest(self.firmware == Firmware::Fit)),
+            Output::Slots(work) => {
+                let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer });
+                if !self.flash.is_powered() {
+                    return Some(Ended::PowerLost);
+                }
+                self.now += 1;
+                agent.handle_input(self.now, Input::Slots(answer));
+            }
+            Output::Send(Up::Poll(_)) if self.settled() || self.has_settled() => return Some(Ended::Settled),
+            Output::Send(_) if self.lost_requests > 0 => {
+                self.lost_requests -= 1;
+                agent.handle_input(self.now, Input::LinkLost);
+            }
+            Output::Send(up) => agent.handle_input(self.now, Input::Message(self.server.answer(up))),
+            Output::Wait => {
+                let due = agent.poll_timeout().expect("every wait has a time limit");
+                assert!(due > self.now, "a wait that is over is no wait");
+                self.now = due;
+                agent.handle_timeout(self.now);
+            }
+        }
+        None
     }
 
     fn has_settled(&self) -> bool {

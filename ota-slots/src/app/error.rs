@@ -1,0 +1,80 @@
+//! Why the application's slots do not do as asked.
+
+use embedded_storage::nor_flash::NorFlashErrorKind;
+use thiserror::Error;
+
+use crate::SlotState;
+use crate::journal::JournalError;
+use crate::prove::SlotError;
+
+/// Why the slots cannot be used. The firmware may run on; it cannot update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The journal holds no record: the device was never provisioned.
+    #[error("the journal is empty: provision the device")]
+    NoJournal,
+    /// The journal says that the other slot runs: the bootloader could not write and fell back.
+    #[error("the journal says that another slot is running")]
+    AnotherSlotRuns,
+    /// The running slot is in a state no running firmware can be in, or declared itself unfit: reset.
+    #[error("running slot is marked {0:?}; reset")]
+    NotRunning(SlotState),
+}
+
+/// Why an update cannot begin. Nothing has been written, unless the flash failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// An event is still to be reported: acknowledge it first.
+    #[error("an event is still to be acknowledged")]
+    EventOpen,
+    /// An update is already to be booted: reset.
+    #[error("an update is already pending: reset")]
+    PendingBoot,
+    /// This manifest was rolled back here before.
+    #[error("this manifest was rolled back here before")]
+    RejectedBefore,
+    /// Not newer than the running one.
+    #[error("not newer than the running firmware")]
+    NotNewer,
+    /// The envelope is longer than its place in a slot, or not the one the update was admitted from.
+    #[error("not the envelope of this update, or longer than devices accept")]
+    WrongEnvelope,
+    /// The bootloader sees the flash differently: whatever is written would not boot.
+    #[error("bootloader and application disagree about the flash layout")]
+    BootloaderDisagrees,
+    /// The journal takes no record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The flash failed.
+    #[error("flash failed: {0:?}")]
+    Flash(NorFlashErrorKind),
+}
+
+/// Why a filled slot is not staged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FinishError {
+    /// The slot does not hold the image.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    /// The journal takes no record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Why a boot is not requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Not newer than what runs, after all.
+    #[error("not newer than the running firmware")]
+    NotNewer,
+    /// Less than two attempts: one cannot tell a bad image from a flat battery.
+    #[error("a trial needs at least two attempts")]
+    TooFewAttempts,
+    /// The journal takes no record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}

@@ -1,0 +1,165 @@
+//! The application's side: what firmware may do to slots and journal, by the state it runs in.
+//!
+//! ```text
+//!   App<Confirmed> --begin--> Staging --finish--> Staged --request_boot--> Reboot
+//!   App<Stranded>  --begin/confirm-->
+//!   App<Trial>     --confirm--> App<Confirmed>
+//!   App<Trial>     --fail--> Reboot
+//! ```
+
+mod error;
+mod open;
+mod record;
+mod update;
+mod verdict;
+
+pub use error::{BeginError, FinishError, OpenError, RequestError};
+pub use open::Open;
+pub use record::Save;
+pub use update::{Begin, Finish, RequestBoot, Staged};
+pub use verdict::{Confirm, Fail};
+
+use core::marker::PhantomData;
+
+use ota_manifest::{ManifestId, Order, SecurityVersion};
+use ota_verify::DeviceState;
+
+use crate::journal::{Append, Journal};
+use crate::prove::Policy;
+use crate::snapshot::OPAQUE;
+use crate::{Event, Layout, SlotId, Snapshot};
+
+/// Runs an image that proved itself.
+#[derive(Debug)]
+pub struct Confirmed;
+/// Runs an image that has yet to prove itself.
+#[derive(Debug)]
+pub struct Trial;
+/// Runs an image that failed, because there was nothing to go back to.
+#[derive(Debug)]
+pub struct Stranded;
+
+/// States in which an update may begin.
+pub trait MayBegin {}
+impl MayBegin for Confirmed {}
+impl MayBegin for Stranded {}
+
+/// States that end by a confirm.
+pub trait MayConfirm {}
+impl MayConfirm for Trial {}
+impl MayConfirm for Stranded {}
+
+/// Running firmware's access to its slots.
+#[derive(Debug)]
+pub struct App<'a, S> {
+    layout: &'a Layout,
+    policy: &'a Policy<'a>,
+    slot: SlotId,
+    journal: Journal,
+    snapshot: Snapshot,
+    state: PhantomData<S>,
+}
+
+/// What the journal says about the running firmware.
+#[derive(Debug)]
+pub enum Opened<'a> {
+    /// It is confirmed.
+    Confirmed(App<'a, Confirmed>),
+    /// It is on trial.
+    Trial(App<'a, Trial>),
+    /// It failed, and there was nothing to go back to.
+    Stranded(App<'a, Stranded>),
+}
+
+/// Nothing is left to do but reset the device.
+#[derive(Debug)]
+#[must_use]
+pub struct Reboot(());
+
+impl<'a, S> App<'a, S> {
+    fn new(
+        layout: &'a Layout,
+        policy: &'a Policy<'a>,
+        slot: SlotId,
+        journal: Journal,
+        snapshot: Snapshot,
+    ) -> Self {
+        Self { layout, policy, slot, journal, snapshot, state: PhantomData }
+    }
+
+    /// The slot this firmware runs from.
+    #[must_use]
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// Order of the running manifest.
+    #[must_use]
+    pub const fn order(&self) -> Order {
+        self.snapshot.order(self.slot)
+    }
+
+    /// Name of the running manifest.
+    #[must_use]
+    pub const fn manifest_id(&self) -> ManifestId {
+        self.snapshot.manifest(self.slot)
+    }
+
+    /// The anti-rollback floor.
+    #[must_use]
+    pub const fn floor(&self) -> SecurityVersion {
+        self.snapshot.floor
+    }
+
+    /// What has to be reported and acknowledged before the next update.
+    #[must_use]
+    pub const fn event(&self) -> Option<Event> {
+        self.snapshot.event()
+    }
+
+    /// What a candidate is held against: authenticate with the policy's trust, then admit with this.
+    #[must_use]
+    pub fn device_state(&self) -> DeviceState<'_> {
+        DeviceState {
+            identity: self.policy.identity,
+            running: Some(self.order()),
+            floor: self.snapshot.floor,
+            rejected: &self.snapshot.rejected,
+            target: self.layout.target(self.slot.other()),
+            bootloader: self.policy.descriptor.bootloader(),
+        }
+    }
+
+    /// The bytes the application keeps in the journal.
+    #[must_use]
+    pub const fn opaque(&self) -> &[u8; OPAQUE] {
+        &self.snapshot.opaque
+    }
+
+    /// Changes those bytes in RAM; they reach flash with the next record.
+    pub const fn set_opaque(&mut self, bytes: [u8; OPAQUE]) {
+        self.snapshot.opaque = bytes;
+    }
+
+    /// Writes a record now, with the bytes of [`Self::set_opaque`].
+    #[must_use]
+    pub fn save(&mut self) -> Save<'_, 'a> {
+        let append = self.append(self.snapshot);
+        Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }
+    }
+
+    /// Marks the open event as reported.
+    #[must_use]
+    pub fn ack_event(&mut self) -> Save<'_, 'a> {
+        let append = self.append(Snapshot { event_open: false, ..self.snapshot });
+        Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }
+    }
+
+    fn append(&self, snapshot: Snapshot) -> Append<'a> {
+        Append::new(self.layout, self.journal.clone(), snapshot, false)
+    }
+
+    fn into_state<T>(self, journal: Journal, snapshot: Snapshot) -> App<'a, T> {
+        App::new(self.layout, self.policy, self.slot, journal, snapshot)
+    }
+}

@@ -1,0 +1,43 @@
+//! Finding out in which state one runs.
+
+use super::{App, OpenError, Opened};
+use crate::journal::Scan;
+use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::prove::Policy;
+use crate::{Layout, SlotId, SlotState};
+
+impl<'a> Opened<'a> {
+    /// Reads the journal on behalf of the firmware that runs from `slot`.
+    #[must_use]
+    pub fn open(layout: &'a Layout, policy: &'a Policy<'a>, slot: SlotId) -> Open<'a> {
+        Open { layout, policy, slot, scan: Scan::new(layout) }
+    }
+}
+
+/// See [`Opened::open`].
+#[derive(Debug)]
+pub struct Open<'a> {
+    layout: &'a Layout,
+    policy: &'a Policy<'a>,
+    slot: SlotId,
+    scan: Scan<'a>,
+}
+
+impl<'a> Machine for Open<'a> {
+    type Output = Result<Opened<'a>, OpenError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let journal = drive!(self.scan, buffer, last);
+        let Some(snapshot) = journal.newest().copied() else { return Step::Done(Err(OpenError::NoJournal)) };
+        if snapshot.running != self.slot {
+            return Step::Done(Err(OpenError::AnotherSlotRuns));
+        }
+        let (layout, policy, slot) = (self.layout, self.policy, self.slot);
+        Step::Done(match snapshot.state(slot) {
+            SlotState::Confirmed => Ok(Opened::Confirmed(App::new(layout, policy, slot, journal, snapshot))),
+            SlotState::Trial => Ok(Opened::Trial(App::new(layout, policy, slot, journal, snapshot))),
+            SlotState::Stranded => Ok(Opened::Stranded(App::new(layout, policy, slot, journal, snapshot))),
+            other => Err(OpenError::NotRunning(other)),
+        })
+    }
+}

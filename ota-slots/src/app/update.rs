@@ -1,0 +1,263 @@
+//! From an admitted manifest to a requested boot.
+
+use core::num::NonZeroU8;
+
+use embedded_storage::nor_flash::NorFlashErrorKind;
+use ota_manifest::{Frame, MAX_ENVELOPE};
+use ota_verify::{Applicable, VerifiedImage, manifest_id};
+
+use super::record::{Parts, Save};
+use super::{App, BeginError, FinishError, MayBegin, Reboot, RequestError};
+use crate::journal::{Append, JournalError};
+use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::parts::{ErasePages, WriteBytes};
+use crate::prove::Prove;
+use crate::staging::Staging;
+use crate::{Layout, SlotId, SlotState};
+
+/// The slot holds a proven image that the journal knows about: the only thing a boot can be requested for.
+///
+/// ```compile_fail
+/// let forged = ota_slots::Staged { slot: ota_slots::SlotId::B };
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Staged {
+    slot: SlotId,
+    image: VerifiedImage,
+}
+
+impl Staged {
+    /// The slot.
+    #[must_use]
+    pub const fn slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// What it holds.
+    pub const fn image(&self) -> &VerifiedImage {
+        &self.image
+    }
+}
+
+impl<'a, S: MayBegin> App<'a, S> {
+    /// Begins, or resumes, staging an update whose envelope is `envelope`.
+    ///
+    /// The record is written before the first erase: from then on nobody takes the slot for anything but unfinished. The
+    /// running slot is never the target. The envelope is written anew at every resume: if its writing was what power cut
+    /// short, it may read right today and wrong tomorrow.
+    ///
+    /// # Errors
+    /// [`BeginError`] without a write for anything but the flash itself.
+    pub fn begin<'m>(
+        &'m mut self,
+        update: &Applicable<'_>,
+        envelope: &'m [u8],
+    ) -> Result<Begin<'m, 'a>, BeginError> {
+        let target = self.slot.other();
+        if self.snapshot.event_open {
+            return Err(BeginError::EventOpen);
+        }
+        if self.snapshot.state(target) == SlotState::Pending {
+            return Err(BeginError::PendingBoot);
+        }
+        if self.snapshot.rejected.contains(&update.id()) {
+            return Err(BeginError::RejectedBefore);
+        }
+        if update.manifest().order <= self.order() {
+            return Err(BeginError::NotNewer);
+        }
+        // Signatures are not part of what is signed: an authentic envelope can have been made longer on its way.
+        let of_this_update = Frame::parse(envelope).is_ok_and(|frame| manifest_id(&frame) == update.id());
+        if envelope.len() > MAX_ENVELOPE || !of_this_update {
+            return Err(BeginError::WrongEnvelope);
+        }
+        if !self.policy.descriptor.matches(self.layout) {
+            return Err(BeginError::BootloaderDisagrees);
+        }
+        let same = self.snapshot.manifest(target) == update.id();
+        let resumes = same && matches!(self.snapshot.state(target), SlotState::Staging | SlotState::Staged);
+        let mut snapshot = self.snapshot;
+        snapshot.set_state(target, SlotState::Staging);
+        snapshot.set_manifest(target, update.id(), update.manifest().order);
+        let staging = Staging {
+            layout: self.layout,
+            slot: target,
+            id: update.id(),
+            image: *update.image(),
+            fresh: !resumes,
+        };
+        let doing = Beginning::Recording(self.append(snapshot));
+        Ok(Begin {
+            app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
+            staging: Some(staging),
+            envelope,
+            doing,
+        })
+    }
+
+    /// Proves the filled slot from flash and records it as staged.
+    #[must_use]
+    pub fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
+        let prove =
+            Prove::new(self.layout, self.policy, staging.slot, Some(self.order()), self.snapshot.floor);
+        Finish {
+            layout: self.layout,
+            app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
+            slot: staging.slot,
+            doing: Finishing::Proving(prove),
+        }
+    }
+
+    /// Asks the bootloader to start what is staged, with so many attempts to confirm itself.
+    ///
+    /// # Errors
+    /// [`RequestError`] without a write, unless the journal itself failed.
+    pub fn request_boot<'m>(
+        &'m mut self,
+        staged: &Staged,
+        attempts: NonZeroU8,
+    ) -> Result<RequestBoot<'m, 'a>, RequestError> {
+        if attempts.get() < 2 {
+            return Err(RequestError::TooFewAttempts);
+        }
+        if staged.image.order() <= self.order() {
+            return Err(RequestError::NotNewer);
+        }
+        let mut snapshot = self.snapshot;
+        snapshot.set_state(staged.slot, SlotState::Pending);
+        snapshot.attempts = attempts.get();
+        let append = self.append(snapshot);
+        Ok(RequestBoot(Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }))
+    }
+}
+
+/// See [`App::begin`].
+#[derive(Debug)]
+pub struct Begin<'m, 'a> {
+    app: Parts<'m>,
+    staging: Option<Staging<'a>>,
+    envelope: &'m [u8],
+    doing: Beginning<'m, 'a>,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "short-lived, on the stack; boxes need an allocator")]
+enum Beginning<'m, 'a> {
+    Recording(Append<'a>),
+    Erasing(ErasePages),
+    Writing(WriteBytes<'m>),
+}
+
+impl<'m, 'a> Begin<'m, 'a> {
+    fn target(&self) -> Option<(&'a Layout, SlotId)> {
+        self.staging.as_ref().map(|staging| (staging.layout, staging.slot))
+    }
+
+    /// The envelope's pages; a stale envelope must not outlive the image it was for.
+    fn erase_envelope(&self) -> Option<Beginning<'m, 'a>> {
+        let (layout, slot) = self.target()?;
+        let (from, to) = (layout.envelope_offset(slot), layout.slot(slot).region.len);
+        Some(Beginning::Erasing(ErasePages::slot(layout, slot, from, to)))
+    }
+
+    fn write_envelope(&self) -> Option<Beginning<'m, 'a>> {
+        let (layout, slot) = self.target()?;
+        Some(Beginning::Writing(WriteBytes::new(layout, slot, layout.envelope_offset(slot), self.envelope)))
+    }
+
+    fn finish(&mut self) -> Step<Result<Staging<'a>, BeginError>> {
+        Step::Done(self.staging.take().ok_or(BeginError::Flash(NorFlashErrorKind::Other)))
+    }
+}
+
+impl<'a> Machine for Begin<'_, 'a> {
+    type Output = Result<Staging<'a>, BeginError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let mut last = last;
+        loop {
+            let next = match &mut self.doing {
+                Beginning::Recording(append) => {
+                    let done = drive!(append, buffer, last);
+                    let snapshot = *append.snapshot();
+                    if let Err(error) = self.app.take(done, snapshot) {
+                        return Step::Done(Err(error.into()));
+                    }
+                    self.erase_envelope()
+                }
+                Beginning::Erasing(erase) => match drive!(erase, buffer, last) {
+                    Ok(()) => self.write_envelope(),
+                    Err(error) => return Step::Done(Err(BeginError::Flash(error))),
+                },
+                Beginning::Writing(write) => match drive!(write, buffer, last) {
+                    Ok(()) => return self.finish(),
+                    Err(error) => return Step::Done(Err(BeginError::Flash(error))),
+                },
+            };
+            match next {
+                Some(doing) => self.doing = doing,
+                None => return self.finish(),
+            }
+            last = Ok(());
+        }
+    }
+}
+
+/// See [`App::finish`].
+#[derive(Debug)]
+pub struct Finish<'m, 'a> {
+    layout: &'a Layout,
+    app: Parts<'m>,
+    slot: SlotId,
+    doing: Finishing<'a>,
+}
+
+#[derive(Debug)]
+enum Finishing<'a> {
+    Proving(Prove<'a>),
+    Recording { append: Append<'a>, image: Option<VerifiedImage> },
+}
+
+impl Machine for Finish<'_, '_> {
+    type Output = Result<Staged, FinishError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let mut last = last;
+        if let Finishing::Proving(prove) = &mut self.doing {
+            let image = match drive!(prove, buffer, last) {
+                Ok(image) => image,
+                Err(error) => return Step::Done(Err(error.into())),
+            };
+            let mut snapshot = *self.app.snapshot;
+            snapshot.set_state(self.slot, SlotState::Staged);
+            snapshot.set_manifest(self.slot, image.manifest_id(), image.order());
+            let append = Append::new(self.layout, self.app.journal.clone(), snapshot, false);
+            self.doing = Finishing::Recording { append, image: Some(image) };
+            last = Ok(());
+        }
+        let Finishing::Recording { append, image } = &mut self.doing else {
+            return Step::Done(Err(FinishError::Journal(JournalError)));
+        };
+        let done = drive!(append, buffer, last);
+        let snapshot = *append.snapshot();
+        let image = image.take();
+        let recorded = self.app.take(done, snapshot);
+        Step::Done(match (recorded, image) {
+            (Ok(()), Some(image)) => Ok(Staged { slot: self.slot, image }),
+            _ => Err(FinishError::Journal(JournalError)),
+        })
+    }
+}
+
+/// See [`App::request_boot`].
+#[derive(Debug)]
+pub struct RequestBoot<'m, 'a>(Save<'m, 'a>);
+
+impl Machine for RequestBoot<'_, '_> {
+    type Output = Result<Reboot, RequestError>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        Step::Done(drive!(self.0, buffer, last).map(|()| Reboot(())).map_err(RequestError::Journal))
+    }
+}

@@ -1,0 +1,71 @@
+//! The end of a trial.
+
+use ota_manifest::RollbackReason;
+
+use super::{App, Confirmed, MayConfirm, Reboot, Trial};
+use crate::SlotState;
+use crate::journal::{Append, JournalError};
+use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+
+impl<'a, S: MayConfirm> App<'a, S> {
+    /// The firmware has tested itself and stays. Raises the anti-rollback floor to the image's security version: from
+    /// then on an older slot below the floor is no fallback.
+    #[must_use]
+    pub fn confirm(self) -> Confirm<'a, S> {
+        let mut snapshot = self.snapshot;
+        snapshot.set_state(self.slot, SlotState::Confirmed);
+        snapshot.floor = snapshot.floor.max(snapshot.trial_security);
+        let append = self.append(snapshot);
+        Confirm { app: Some(self), append }
+    }
+}
+
+impl<'a> App<'a, Trial> {
+    /// The firmware has tested itself and is unfit; the bootloader goes back at the next reset.
+    #[must_use]
+    pub fn fail(self, reason: RollbackReason) -> Fail<'a> {
+        let mut snapshot = self.snapshot;
+        snapshot.set_state(self.slot, SlotState::Failed);
+        snapshot.reason = reason;
+        let append = self.append(snapshot);
+        Fail { app: Some(self), append }
+    }
+}
+
+/// See [`App::confirm`]. On failure the application is handed back, still unconfirmed.
+#[derive(Debug)]
+pub struct Confirm<'a, S> {
+    app: Option<App<'a, S>>,
+    append: Append<'a>,
+}
+
+impl<'a, S> Machine for Confirm<'a, S> {
+    type Output = Result<App<'a, Confirmed>, Option<App<'a, S>>>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let (journal, written) = drive!(self.append, buffer, last);
+        Step::Done(match (self.app.take(), written) {
+            (Some(app), Ok(())) => Ok(app.into_state(journal, *self.append.snapshot())),
+            (app, _) => Err(app),
+        })
+    }
+}
+
+/// See [`App::fail`]. On failure the application is handed back; a reset will count as an attempt.
+#[derive(Debug)]
+pub struct Fail<'a> {
+    app: Option<App<'a, Trial>>,
+    append: Append<'a>,
+}
+
+impl<'a> Machine for Fail<'a> {
+    type Output = Result<Reboot, Option<App<'a, Trial>>>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let (_, written) = drive!(self.append, buffer, last);
+        Step::Done(match written {
+            Ok(()) => Ok(Reboot(())),
+            Err(JournalError) => Err(self.app.take()),
+        })
+    }
+}
