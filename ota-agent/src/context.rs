@@ -167,6 +167,21 @@ mod tests {
     }
 
     #[test]
+    fn context_bytes_are_frozen() {
+        let context = Context {
+            job: JobId::new([0xAB; 16]),
+            attempt: 2,
+            progress: Progress::Failed(FailedStage::Verifying, 0x0402),
+            acknowledged: true,
+            confirm_window_s: 900,
+            seq: 0x0102_0304,
+        };
+        let bytes = context.encode();
+        assert_eq!(bytes[..16], [0xAB; 16]);
+        assert_eq!(bytes[16..], [2, 0x83, 2, 0, 0x02, 0x04, 0x84, 0x03, 4, 3, 2, 1, 0, 0, 0, 0]);
+    }
+
+    #[test]
     fn a_journal_that_never_held_a_context_holds_no_job() {
         assert_eq!(Context::decode(&[0; OPAQUE]).progress, Progress::None);
         assert_eq!(Context::decode(&[0xFF; OPAQUE]), Context::EMPTY);

@@ -125,3 +125,42 @@ impl BootDescriptor {
         self.bytes.get(..48) == mine.bytes.get(..48)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Geometry, Region, SlotRegion};
+
+    const LAYOUT: Layout = Layout::constant(
+        Geometry::NRF52840,
+        Region { start: 0x8000, len: 0x2000 },
+        [
+            SlotRegion { region: Region { start: 0xA000, len: 0x7_A000 }, link_address: 0xA001 },
+            SlotRegion { region: Region { start: 0x8_4000, len: 0x7_A000 }, link_address: 0x8_4001 },
+        ],
+    );
+
+    #[test]
+    fn descriptor_bytes_are_frozen() {
+        let descriptor = BootDescriptor::new(0x0102, AlgSet::ED25519, &LAYOUT, Digest::new([0xDD; 32]));
+        let bytes = descriptor.as_bytes();
+        assert_eq!(bytes[..16], *b"OTBD\x01\x01\x02\x00\x02\x01\x04\xff\x00\x10\x00\x00");
+        assert_eq!(bytes[16..24], [0x00, 0x80, 0, 0, 0x00, 0x20, 0, 0]);
+        assert_eq!(bytes[24..36], [0x00, 0xA0, 0, 0, 0x00, 0xA0, 7, 0, 0x01, 0xA0, 0, 0]);
+        assert_eq!(bytes[36..48], [0x00, 0x40, 8, 0, 0x00, 0xA0, 7, 0, 0x01, 0x40, 8, 0]);
+        assert_eq!(bytes[48..80], [0xDD; 32]);
+    }
+
+    #[test]
+    fn damaged_descriptor_is_not_read_and_another_layout_does_not_match() {
+        let good = *BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([0xDD; 32])).as_bytes();
+        for bit in 0..8 * BootDescriptor::LEN {
+            let mut bytes = good;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(BootDescriptor::parse(&bytes), None, "bit {bit}");
+        }
+        let [a, b] = SlotId::BOTH.map(|slot| LAYOUT.slot(slot));
+        let swapped = Layout::constant(LAYOUT.geometry(), LAYOUT.journal(), [b, a]);
+        assert!(!BootDescriptor::parse(&good).unwrap().matches(&swapped));
+    }
+}

@@ -126,6 +126,23 @@ fn foreign_key_and_wrong_role_are_unknown_keys() {
 }
 
 #[test]
+fn an_approval_alone_never_becomes_a_proof_of_a_release() {
+    let approved = seal_manifest(&draft(), &[(&Key::seeded(7), Role::Approval)]).unwrap();
+    let key = Key::seeded(7).public();
+    let keys = [TrustedKey::new(Role::Approval, &key)];
+    let frame = Frame::parse(&approved).unwrap();
+    let verdict = Trust::pinned(&keys).authenticate(frame, Role::Approval).err();
+    assert_eq!(verdict, Some(AuthError::WrongRole(Role::Approval)));
+}
+
+#[test]
+fn signed_envelope_is_frozen_to_the_byte() {
+    let vector: String = include_str!("vectors/envelope.hex").split_whitespace().collect();
+    let found: String = sealed(&draft()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, vector, "devices in the field verify exactly these bytes: bump a format instead");
+}
+
+#[test]
 fn a_foreign_signature_beside_the_right_one_does_no_harm() {
     let both = seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release), (&Key::seeded(7), Role::Release)])
         .unwrap();
