@@ -1,4 +1,11 @@
 //! A scripted server in memory: offers one release, serves its objects, keeps the reports, and can be told to misbehave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test tool on a host: stopping loudly is what it is for"
+)]
 
 extern crate alloc;
 

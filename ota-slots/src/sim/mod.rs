@@ -20,6 +20,13 @@
 //! flash.read(4, &mut word).unwrap();
 //! assert_eq!(word, [0xFF; 4], "cut before it began");
 //! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test tool on a host: stopping loudly is what it is for"
+)]
 
 mod flash;
 mod lab;
