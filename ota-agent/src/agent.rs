@@ -1,13 +1,16 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
-use ota_manifest::wire::{Down, Refusal, Report, Stage, Up};
+use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
 use ota_manifest::{JobId, MAX_ENVELOPE};
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
 use crate::input::Started;
-use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want};
+use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want, code, fail};
 use crate::{BootReport, Config, Event, Input, Output, SlotWork};
+
+/// Requests for chunks that may bring nothing new, one after the other, before the job fails.
+const FRUITLESS: u8 = 20;
 
 /// The job of a device that never had one.
 pub(crate) const NO_JOB: JobId = JobId::new([0; 16]);
@@ -71,6 +74,8 @@ pub(crate) struct Core<'b> {
     paused_until: u64,
     now: u64,
     stalled: bool,
+    /// Requests for chunks since something last reached the flash.
+    fruitless: u8,
 }
 
 impl<'b> Agent<'b> {
@@ -94,6 +99,7 @@ impl<'b> Agent<'b> {
             paused_until: 0,
             now,
             stalled: false,
+            fruitless: 0,
         };
         let state = Some(first_state(&mut core, now));
         Self { core, state, under_way: UnderWay::Nothing }
@@ -117,10 +123,13 @@ impl<'b> Agent<'b> {
                 });
             }
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
-            Input::Doorbell => self.change(|state, _| match state {
-                State::Idle(_) => State::Idle(Idle::now()),
-                other => other,
-            }),
+            Input::Doorbell => {
+                self.core.paused_until = now;
+                self.change(|state, _| match state {
+                    State::Idle(_) => State::Idle(Idle::now()),
+                    other => other,
+                });
+            }
         }
         self.core.apply_stall();
     }
@@ -186,7 +195,7 @@ impl<'b> Agent<'b> {
         if late {
             self.link_lost();
         }
-        self.change(|state, core| state.timeout(core, now));
+        self.change(|state, _| state.timeout(now));
         if self.under_way == UnderWay::SelfTest
             && matches!(&self.state, Some(State::Testing(t)) if t.is_over())
         {
@@ -197,45 +206,49 @@ impl<'b> Agent<'b> {
     }
 
     fn message(&mut self, now: u64, message: Down<'_>) {
-        let answered = core::mem::replace(&mut self.under_way, UnderWay::Nothing);
-        match (answered, message) {
-            (UnderWay::Report { report, .. }, Down::Ack { seq }) if seq == report.seq => {
-                self.core.delivered(&report);
-                self.change(|state, core| state.acknowledged(core, now, report.stage));
-            }
-            (
-                UnderWay::Report { report, .. },
-                Down::Refused { refusal: Refusal::Gone | Refusal::Malformed, .. },
-            ) => {
-                // Nobody there wants it, now or later.
-                self.core.delivered(&report);
-                self.change(|state, core| match state {
-                    State::Reporting(reporting) => reporting.message(core, now, message),
-                    other => other,
-                });
-            }
-            (UnderWay::Report { .. }, Down::Refused { retry_after_ms, .. }) => {
-                self.core.retry(retry_after_ms);
-            }
-            (UnderWay::Report { report, .. }, Down::Cancel { job }) if job == report.job => {
-                self.core.delivered(&report);
-                self.change(|state, core| state.cancelled(core));
-            }
-            (UnderWay::Request { .. }, Down::Cancel { job }) if job == self.core.context.job => {
-                self.change(|state, core| state.cancelled(core));
-            }
-            (UnderWay::Request { .. }, message) => {
-                self.change(|state, core| state.message(core, now, message));
-            }
-            (UnderWay::Report { .. }, _) => {
-                self.core.log(Event::Ignored);
-                self.core.stall();
-            }
-            (other, _) => {
+        match core::mem::replace(&mut self.under_way, UnderWay::Nothing) {
+            UnderWay::Report { report, .. } => self.answer_to_report(now, report, message),
+            UnderWay::Request { .. } => self.answer_to_request(now, message),
+            other => {
                 // Nobody asked: late or forged. What is under way goes on.
                 self.under_way = other;
                 self.core.log(Event::Ignored);
             }
+        }
+    }
+
+    fn answer_to_report(&mut self, now: u64, report: Report, message: Down<'_>) {
+        let ends_the_job = report.stage.is_terminal();
+        match message {
+            Down::Ack { seq } if seq == report.seq => self.report_arrived(now, report),
+            // Who does not know the job any more, or wants it cancelled that has ended, has heard of it all the same.
+            Down::Refused { refusal: Refusal::Gone, .. } => self.report_arrived(now, report),
+            Down::Refused { refusal: Refusal::Malformed, .. } | Down::Cancel { .. } if ends_the_job => {
+                self.report_arrived(now, report);
+            }
+            Down::Cancel { job } if job == report.job => {
+                self.report_arrived(now, report);
+                self.change(|state, core| state.cancelled(core, now));
+            }
+            Down::Refused { retry_after_ms, .. } => self.core.retry(retry_after_ms),
+            _ => {
+                self.core.log(Event::Ignored);
+                self.core.stall();
+            }
+        }
+    }
+
+    fn report_arrived(&mut self, now: u64, report: Report) {
+        self.core.delivered(&report);
+        self.change(|state, core| state.acknowledged(core, now, report.stage));
+    }
+
+    fn answer_to_request(&mut self, now: u64, message: Down<'_>) {
+        match message {
+            Down::Cancel { job } if job == self.core.context.job => {
+                self.change(|state, core| state.cancelled(core, now));
+            }
+            message => self.change(|state, core| state.message(core, now, message)),
         }
     }
 
@@ -333,16 +346,39 @@ impl Core<'_> {
     }
 
     fn delivered(&mut self, report: &Report) {
-        self.backoff.succeed();
         if self.outbox == Some(*report) {
             self.outbox = None;
         }
     }
 
-    /// The server no longer knows the job: leave it, ask for work.
-    pub(crate) fn gone(&mut self, retry_after_ms: u32) -> State {
-        let now = self.now;
-        State::Idle(Idle::later(self, now, retry_after_ms.max(1)))
+    /// Something of the job has reached the flash: whatever failed before is forgiven.
+    pub(crate) fn progressed(&mut self) {
+        self.backoff.succeed();
+        self.fruitless = 0;
+    }
+
+    /// A request for chunks brought nothing new. After too many of them the job cannot be finished.
+    pub(crate) fn fruitless(&mut self) -> Option<State> {
+        self.log(Event::Ignored);
+        self.stall();
+        self.fruitless += 1;
+        (self.fruitless > FRUITLESS).then(|| fail(self, FailedStage::Downloading, code::NOTHING_NEW))
+    }
+
+    /// A request for chunks was refused. A job that is gone is left, and offered again or not; anything else is waited out.
+    pub(crate) fn fetch_refused(&mut self, refusal: Refusal, retry_after_ms: u32, state: State) -> State {
+        if let Some(failed) = self.fruitless() {
+            return failed;
+        }
+        if refusal == Refusal::Gone {
+            // Not at once: every round costs a journal record and an erase of the envelope's page.
+            return State::Idle(Idle::now());
+        }
+        if retry_after_ms > 0 {
+            self.stalled = false;
+            self.retry(retry_after_ms);
+        }
+        state
     }
 
     pub(crate) fn log(&mut self, event: Event) {
@@ -376,7 +412,7 @@ impl Core<'_> {
     fn retry(&mut self, after_ms: u32) {
         match after_ms {
             0 => self.stall(),
-            after_ms => self.pause(u64::from(after_ms)),
+            after_ms => self.pause(u64::from(after_ms.min(self.config.backoff_ms.1))),
         }
     }
 

@@ -11,7 +11,7 @@ use ota_slots::{
 };
 use ota_verify::{AdmitError, Applicable};
 
-use crate::{Begun, BootReport, Plan, SlotWork, SlotsAnswer, Started};
+use crate::{BootReport, Plan, SlotWork, SlotsAnswer, Started};
 
 /// Codes of failures of journal and flash. Frozen.
 mod code {
@@ -31,20 +31,20 @@ pub struct SlotDriver<'a> {
     staging: Option<Staging<'a>>,
 }
 
-/// Flash, its partition, and memory to work in: what [`SlotDriver::perform`] needs beside the work.
-#[derive(Debug)]
+/// Flash, memory to work in, and the watchdog: what [`SlotDriver::perform`] needs beside the work.
 pub struct Bench<'f, F> {
     /// The flash.
     pub flash: &'f mut F,
     /// Memory to work in.
     pub buffer: &'f mut [u8; WORK_BUFFER],
+    /// Feeds the watchdog; called before every flash operation, none of which is longer than one page erase. Slot work is
+    /// bounded by the length of a slot, so this cannot keep a stuck loop alive.
+    pub feed: &'f mut dyn FnMut(),
 }
 
 impl<F: NorFlash> Bench<'_, F> {
     fn run<M: Machine>(&mut self, layout: &Layout, machine: M) -> M::Output {
-        // Feeding the watchdog is tied to the agent's progress, not to flash traffic: a loop that only reads must not
-        // live forever. One piece of slot work takes a second at most.
-        run_blocking(machine, self.flash, layout, self.buffer, || ())
+        run_blocking(machine, self.flash, layout, self.buffer, &mut *self.feed)
     }
 }
 
@@ -95,6 +95,7 @@ impl<'a> SlotDriver<'a> {
             image: update.image_index(),
             size: update.image().size,
             chunk_bytes: update.image().chunk_size.bytes(),
+            block_bytes: update.image().chunk_size.bytes().max(self.layout.geometry().erase_page),
             trial_attempts: update.manifest().trial_attempts,
             confirm_window_s: update.manifest().confirm_window_s,
         })
@@ -140,9 +141,8 @@ impl<'a> SlotDriver<'a> {
             Err(error) => return begin_failed(error),
         };
         let resume = bench.run(self.layout, staging.find_resume_point());
-        let block_bytes = staging.block_bytes();
         self.staging = Some(staging);
-        SlotsAnswer::Begun(Begun { resume, block_bytes })
+        SlotsAnswer::Begun(resume)
     }
 
     fn fill<F: NorFlash>(&self, work: SlotWork<'_>, bench: &mut Bench<'_, F>) -> SlotsAnswer {

@@ -31,8 +31,8 @@ pub enum SlotsAnswer {
         /// For the log.
         code: u16,
     },
-    /// Staging has begun.
-    Begun(Begun),
+    /// Staging has begun; this is there already.
+    Begun(ResumePoint),
     /// Done.
     Done,
     /// Whether the leaf list is the manifest's.
@@ -59,6 +59,8 @@ pub struct Plan {
     pub size: u32,
     /// Length of a chunk, bytes.
     pub chunk_bytes: u32,
+    /// Length of a block, bytes: a chunk or an erase page, whichever is larger.
+    pub block_bytes: u32,
     /// Boots the image gets to confirm itself.
     pub trial_attempts: u8,
     /// Seconds it has from boot to confirm.
@@ -71,15 +73,12 @@ impl Plan {
     pub const fn chunks(&self) -> u32 {
         self.size.div_ceil(self.chunk_bytes)
     }
-}
 
-/// Where filling the slot starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Begun {
-    /// What is there already.
-    pub resume: ResumePoint,
-    /// Length of a block, bytes: a chunk or an erase page, whichever is larger.
-    pub block_bytes: u32,
+    /// Chunks of a block, at least 1.
+    #[must_use]
+    pub const fn chunks_per_block(&self) -> u32 {
+        self.block_bytes.div_ceil(self.chunk_bytes)
+    }
 }
 
 /// In which state the firmware was started.

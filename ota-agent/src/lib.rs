@@ -65,5 +65,5 @@ pub use agent::{Agent, Buffers};
 pub use config::Config;
 pub use context::{Context, Progress};
 pub use driver::{Bench, SlotDriver};
-pub use input::{Begun, BootReport, Input, Plan, SlotsAnswer, Started};
+pub use input::{BootReport, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};

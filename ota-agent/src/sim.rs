@@ -27,8 +27,13 @@ pub struct ScriptedServer {
     fetches: Vec<Fetch>,
     done: bool,
     lie: Option<Lie>,
+    /// Asked before the server answers by itself.
+    script: Option<Script>,
     answer: Vec<u8>,
 }
+
+/// What a server says instead of what it would say.
+pub type Script = fn(&Up) -> Option<Down<'static>>;
 
 /// What the server does wrong, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +48,6 @@ pub enum Lie {
     ShortBody,
     /// Cancels at the next fetch.
     Cancel,
-    /// Does not recognise the device when the job ends, once.
-    ForgetDevice,
-    /// Knows nothing of the job when it ends.
-    ForgetJob,
 }
 
 impl ScriptedServer {
@@ -62,6 +63,7 @@ impl ScriptedServer {
             fetches: Vec::new(),
             done: false,
             lie: None,
+            script: None,
             answer: Vec::new(),
         }
     }
@@ -69,6 +71,11 @@ impl ScriptedServer {
     /// Misbehaves once.
     pub fn lie(&mut self, lie: Lie) {
         self.lie = Some(lie);
+    }
+
+    /// Lets `script` answer what it wants to.
+    pub fn script(&mut self, script: Script) {
+        self.script = Some(script);
     }
 
     /// Every report, in order of arrival.
@@ -91,17 +98,12 @@ impl ScriptedServer {
 
     /// Answers one message.
     pub fn answer(&mut self, up: Up) -> Down<'_> {
+        if let Some(scripted) = self.script.and_then(|script| script(&up)) {
+            return scripted;
+        }
         match up {
             Up::Poll(_) if self.done => Down::Idle { retry_after_ms: 1000 },
             Up::Poll(_) => Down::Offer { job: self.job, attempt: 1, envelope: &self.release.envelope },
-            Up::Report(report) if report.stage.is_terminal() && self.lie == Some(Lie::ForgetDevice) => {
-                self.lie = None;
-                Down::Refused { refusal: Refusal::Unauthentic, retry_after_ms: 0 }
-            }
-            Up::Report(report) if report.stage.is_terminal() && self.lie == Some(Lie::ForgetJob) => {
-                self.done = true;
-                Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 }
-            }
             Up::Report(report) => {
                 self.done |= report.stage.is_terminal();
                 self.reports.push(report);

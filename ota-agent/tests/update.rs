@@ -132,23 +132,6 @@ fn cancelled_job_ends_cancelled_and_leaves_the_old_image_running() {
 }
 
 #[test]
-fn terminal_report_is_kept_while_the_server_does_not_recognise_the_device() {
-    let mut device = device(Firmware::Fit);
-    device.server.lie(Lie::ForgetDevice);
-    device.live();
-    assert_eq!(device.terminals(), [Stage::Confirmed]);
-}
-
-#[test]
-fn terminal_report_of_a_job_the_server_has_forgotten_is_let_go() {
-    let mut device = device(Firmware::Fit);
-    device.server.lie(Lie::ForgetJob);
-    while let common::Ended::Reset(_) = device.session(ResetCause::Software) {}
-    assert_eq!(device.terminals(), []);
-    assert!(device.events.iter().any(|event| matches!(event, Event::Settled { .. })));
-}
-
-#[test]
 fn server_that_is_out_for_a_while_only_delays_the_update() {
     let mut device = device(Firmware::Fit);
     device.lost_requests = 12;

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use embedded_storage::nor_flash::ReadNorFlash;
-use ota_agent::{Agent, Bench, BootReport, Buffers, Config, Event, Input, Output, SlotDriver, SlotWork};
+use ota_agent::{
+    Agent, Bench, BootReport, Buffers, Config, Event, Input, Output, SlotDriver, SlotWork, SlotsAnswer,
+};
 use ota_manifest::wire::{Down, Stage, Up};
 use ota_manifest::{MAX_ENVELOPE, ResetCause};
-use ota_slots::{Boot, Handover, Policy, SlotState, WORK_BUFFER, run_blocking};
+use ota_slots::{Boot, Handover, OpenError, Policy, SlotState, WORK_BUFFER, run_blocking};
 
 use crate::board::{BOOTLOADER, HARDWARE, LAYOUT, WINDOW_BYTES};
 use crate::firmware::{self, Behaviour, Trailer};
@@ -140,12 +142,20 @@ impl Device {
                 return Ok(Ended::Reset(ResetCause::Lockup));
             }
         };
-        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
+        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
         let (slots, report) = match SlotDriver::open(&LAYOUT, self.policy, handover.slot(), bench) {
             Ok(opened) => opened,
-            Err(error) => {
+            Err(error @ OpenError::NotRunning(_)) => {
                 self.log.write(Happening::Note { text: error.to_string() });
                 return Ok(Ended::Reset(ResetCause::Software));
+            }
+            Err(error) => {
+                // The firmware does its work; it just cannot update.
+                self.log.write(Happening::Note { text: error.to_string() });
+                while !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(NAP);
+                }
+                return Ok(Ended::Stopped);
             }
         };
         Session { device: self, slots, trailer, on_trial: handover.state() == SlotState::Trial }
@@ -217,10 +227,13 @@ impl Session<'_> {
             Output::Slots(work) => {
                 self.arm_fuse(&work);
                 let mut buffer = [0; WORK_BUFFER];
-                let bench = Bench { flash: &mut self.device.flash, buffer: &mut buffer };
+                let bench = Bench { flash: &mut self.device.flash, buffer: &mut buffer, feed: &mut || () };
                 let answer = self.slots.perform(work, bench);
                 if !self.device.flash.is_powered() {
                     return Some(Ended::PowerLost);
+                }
+                if let SlotsAnswer::Admitted(plan) = &answer {
+                    link.set_chunk_bytes(plan.chunk_bytes);
                 }
                 agent.handle_input(self.device.now_ms(), Input::Slots(answer));
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ota_manifest::ChunkSize;
 use ota_manifest::wire::path::{MEDIA_TYPE, ObjectPath, POLL, REPORT};
 use ota_manifest::wire::{Down, Fetch, MAX_REPORT, Object, Up, decode, encode};
 use thiserror::Error;
@@ -47,9 +48,14 @@ impl HttpLink {
             agent: config.into(),
             server: server.trim_end_matches('/').to_owned(),
             authorization: format!("Bearer {token}"),
-            chunk_bytes: 4096,
+            chunk_bytes: ChunkSize::KIB4.bytes(),
             answer: Vec::new(),
         }
+    }
+
+    /// The length of chunks that the next requests count in, as the manifest says.
+    pub fn set_chunk_bytes(&mut self, bytes: u32) {
+        self.chunk_bytes = bytes;
     }
 
     /// Sends one message and waits for its answer.

@@ -15,14 +15,16 @@ impl Admitting {
         Want::Slots(SlotWork::Admit { envelope: core.envelope() })
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
-            SlotsAnswer::Admitted(plan) if core.window_holds(plan.chunk_bytes) => {
+            SlotsAnswer::Admitted(plan)
+                if core.window_holds(plan.block_bytes) && plan.chunks_per_block() <= 64 =>
+            {
                 core.context.confirm_window_s = plan.confirm_window_s;
                 State::Preparing(Preparing { job: Job { plan, refetched: false } })
             }
-            SlotsAnswer::Admitted(_) => refuse(core, now, Refusal::Unsupported, code::WINDOW),
-            SlotsAnswer::Refused { refusal, code } => refuse(core, now, refusal, code),
+            SlotsAnswer::Admitted(_) => refuse(core, Refusal::Unsupported, code::WINDOW),
+            SlotsAnswer::Refused { refusal, code } => refuse(core, refusal, code),
             _ => fail(core, FailedStage::Preparing, code::UNEXPECTED),
         }
     }

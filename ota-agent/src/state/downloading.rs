@@ -11,7 +11,6 @@ use crate::{Event, SlotWork, SlotsAnswer};
 #[derive(Debug)]
 pub(crate) struct Downloading {
     job: Job,
-    block_bytes: u32,
     /// First chunk of the window, the first of a block.
     first: u32,
     /// Chunks in the window, at most 64.
@@ -49,10 +48,9 @@ enum Doing {
 }
 
 impl Downloading {
-    pub(crate) fn new(job: Job, block_bytes: u32, block: u32, core: &Core<'_>) -> Self {
+    pub(crate) fn new(job: Job, block: u32, core: &Core<'_>) -> Self {
         let mut state = Self {
             job,
-            block_bytes,
             first: 0,
             count: 0,
             received: 0,
@@ -60,22 +58,18 @@ impl Downloading {
             refused: 0,
             reported: 0,
         };
-        let first = block.saturating_mul(state.chunks_per_block());
+        let first = block.saturating_mul(state.job.plan.chunks_per_block());
         state.reported = state.tenths(first);
         state.open_window(first, core);
         state
     }
 
     /// Goes on with a slot that holds everything before `block`, and `block` itself.
-    pub(crate) fn resumed(job: Job, block_bytes: u32, block: u32, core: &Core<'_>) -> Self {
-        let mut state = Self::new(job, block_bytes, block, core);
-        let end = state.first + state.chunks_per_block().min(state.count);
+    pub(crate) fn resumed(job: Job, block: u32, core: &Core<'_>) -> Self {
+        let mut state = Self::new(job, block, core);
+        let end = state.first + state.job.plan.chunks_per_block().min(state.count);
         state.doing = Doing::Loading { next: state.first, end };
         state
-    }
-
-    fn chunks_per_block(&self) -> u32 {
-        (self.block_bytes / self.job.plan.chunk_bytes).max(1)
     }
 
     fn tenths(&self, chunks: u32) -> u32 {
@@ -86,7 +80,7 @@ impl Downloading {
     /// As many whole blocks as the lent window holds, and as the mask has bits.
     fn open_window(&mut self, first: u32, core: &Core<'_>) {
         let room = u32::try_from(core.window_len()).unwrap_or(u32::MAX) / self.job.plan.chunk_bytes;
-        let per_block = self.chunks_per_block();
+        let per_block = self.job.plan.chunks_per_block();
         let whole_blocks = room.min(64) / per_block * per_block;
         self.first = first;
         self.count = whole_blocks.max(1).min(self.job.plan.chunks() - first);
@@ -139,7 +133,7 @@ impl Downloading {
                 }))
             }
             Doing::Erasing { next } => {
-                Want::Slots(SlotWork::EraseBlock { block: next / self.chunks_per_block() })
+                Want::Slots(SlotWork::EraseBlock { block: next / self.job.plan.chunks_per_block() })
             }
             Doing::Storing { next } => {
                 let bytes = core.window(self.window_at(next), self.chunk_len(next));
@@ -148,24 +142,19 @@ impl Downloading {
         }
     }
 
-    pub(crate) fn message(mut self, core: &mut Core<'_>, _now: u64, message: Down<'_>) -> State {
+    pub(crate) fn message(mut self, core: &mut Core<'_>, message: Down<'_>) -> State {
         match message {
             Down::Chunk { job, object: Object::Payload, first, bytes } if job == core.context.job => {
-                if self.take(core, first, bytes) {
-                    core.backoff.succeed();
-                } else {
-                    // An answer without anything new: asking again at once would be a busy loop.
-                    core.log(Event::Ignored);
-                    core.stall();
+                if !self.take(core, first, bytes) {
+                    // Asking again at once would be a busy loop.
+                    return core.fruitless().unwrap_or(State::Downloading(self));
                 }
                 State::Downloading(self.complete_window())
             }
-            Down::Refused { retry_after_ms, .. } => core.gone(retry_after_ms),
-            _ => {
-                core.log(Event::Ignored);
-                core.stall();
-                State::Downloading(self)
+            Down::Refused { refusal, retry_after_ms } => {
+                core.fetch_refused(refusal, retry_after_ms, State::Downloading(self))
             }
+            _ => core.fruitless().unwrap_or(State::Downloading(self)),
         }
     }
 
@@ -200,7 +189,7 @@ impl Downloading {
         self
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match (self.doing, answer) {
             (_, SlotsAnswer::Failed { code }) => fail(core, FailedStage::Downloading, code),
             (Doing::Loading { next, end }, SlotsAnswer::Done) => {
@@ -231,6 +220,7 @@ impl Downloading {
 
     fn stored(mut self, core: &mut Core<'_>, chunk: u32) -> State {
         self.refused = 0;
+        core.progressed();
         let next = chunk + 1;
         self.report(core, next);
         if next == self.job.plan.chunks() {
@@ -239,7 +229,7 @@ impl Downloading {
         }
         if next == self.first + self.count {
             self.open_window(next, core);
-        } else if next.is_multiple_of(self.chunks_per_block()) {
+        } else if next.is_multiple_of(self.job.plan.chunks_per_block()) {
             self.doing = Doing::Erasing { next };
         } else {
             self.doing = Doing::Storing { next };

@@ -6,7 +6,10 @@ use ota_manifest::wire::{Down, PROTOCOL, Poll, Refusal, Stage, Up};
 use crate::Event;
 use crate::agent::Core;
 use crate::context::Progress;
-use crate::state::{Admitting, Reporting, State, Want};
+use crate::state::{Admitting, Reporting, State, Want, code};
+
+/// A server cannot silence a device for longer than a day.
+const LONGEST_WAIT_MS: u32 = 24 * 3600 * 1000;
 
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -22,6 +25,7 @@ impl Idle {
 
     pub(crate) fn later(core: &mut Core<'_>, now: u64, retry_after_ms: u32) -> Self {
         let interval = if retry_after_ms == 0 { core.config.poll_interval_ms } else { retry_after_ms };
+        let interval = interval.min(LONGEST_WAIT_MS);
         Self { ask_at: now.saturating_add(core.backoff.spread(u64::from(interval))), asking: false }
     }
 
@@ -43,9 +47,10 @@ impl Idle {
     pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
         match message {
             Down::Idle { retry_after_ms } | Down::Refused { retry_after_ms, .. } => {
+                core.backoff.succeed();
                 State::Idle(Self::later(core, now, retry_after_ms))
             }
-            Down::Offer { job, attempt, envelope } => offered(core, now, job, attempt, envelope),
+            Down::Offer { job, attempt, envelope } => offered(core, job, attempt, envelope),
             _ => {
                 core.log(Event::Ignored);
                 State::Idle(Self::later(core, now, 0))
@@ -62,7 +67,7 @@ impl Idle {
     }
 }
 
-fn offered(core: &mut Core<'_>, now: u64, job: JobId, attempt: u8, envelope: &[u8]) -> State {
+fn offered(core: &mut Core<'_>, job: JobId, attempt: u8, envelope: &[u8]) -> State {
     core.log(Event::Offered { job, attempt });
     let again = core.context.job == job && core.context.attempt == attempt;
     if again && let Some(stage) = core.context.terminal() {
@@ -71,18 +76,19 @@ fn offered(core: &mut Core<'_>, now: u64, job: JobId, attempt: u8, envelope: &[u
         return State::Reporting(Reporting { stage });
     }
     if !again {
+        core.progressed();
         core.context.job = job;
         core.context.attempt = attempt;
         core.context.progress = Progress::None;
     }
     match core.keep_envelope(envelope) {
         Some(()) => State::Admitting(Admitting),
-        None => refuse(core, now, Refusal::Unsupported, crate::state::code::WINDOW),
+        None => refuse(core, Refusal::Unsupported, code::ENVELOPE),
     }
 }
 
 /// Refuses the offer; nothing was begun, so nothing is remembered.
-pub(crate) fn refuse(core: &mut Core<'_>, _now: u64, refusal: Refusal, code: u16) -> State {
+pub(crate) fn refuse(core: &mut Core<'_>, refusal: Refusal, code: u16) -> State {
     core.log(Event::OfferRefused { refusal, code });
     let stage = Stage::Rejected { refusal };
     core.report(stage);

@@ -11,7 +11,6 @@ const LEAF: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Leaves {
     job: Job,
-    block_bytes: u32,
     doing: Doing,
     refused: u8,
 }
@@ -32,8 +31,8 @@ enum Doing {
 }
 
 impl Leaves {
-    pub(crate) const fn new(job: Job, block_bytes: u32) -> Self {
-        Self { job, block_bytes, doing: Doing::Erasing, refused: 0 }
+    pub(crate) const fn new(job: Job) -> Self {
+        Self { job, doing: Doing::Erasing, refused: 0 }
     }
 
     pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
@@ -59,7 +58,7 @@ impl Leaves {
         (self.job.plan.chunks() - first).min(room).min(1024)
     }
 
-    pub(crate) fn message(mut self, core: &mut Core<'_>, _now: u64, message: Down<'_>) -> State {
+    pub(crate) fn message(mut self, core: &mut Core<'_>, message: Down<'_>) -> State {
         match (self.doing, message) {
             (Doing::Fetching { first }, Down::Chunk { job, object: Object::Leaves, first: found, bytes })
                 if job == core.context.job && found == first =>
@@ -67,24 +66,20 @@ impl Leaves {
                 let wanted = self.batch(core, first) as usize * LEAF;
                 let whole = bytes.len().min(wanted) / LEAF * LEAF;
                 if whole == 0 || !core.fill_window(0, bytes.get(..whole).unwrap_or(&[])) {
-                    core.stall();
-                    return State::Leaves(self);
+                    return core.fruitless().unwrap_or(State::Leaves(self));
                 }
-                core.backoff.succeed();
                 let count = u32::try_from(whole / LEAF).unwrap_or(0);
                 self.doing = Doing::Storing { first, count };
                 State::Leaves(self)
             }
-            (_, Down::Refused { retry_after_ms, .. }) => core.gone(retry_after_ms),
-            _ => {
-                core.log(Event::Ignored);
-                core.stall();
-                State::Leaves(self)
+            (_, Down::Refused { refusal, retry_after_ms }) => {
+                core.fetch_refused(refusal, retry_after_ms, State::Leaves(self))
             }
+            _ => core.fruitless().unwrap_or(State::Leaves(self)),
         }
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         self.doing = match (self.doing, answer) {
             (_, SlotsAnswer::Failed { code }) => return fail(core, FailedStage::Preparing, code),
             (Doing::Erasing, SlotsAnswer::Done) => Doing::Fetching { first: 0 },
@@ -93,7 +88,7 @@ impl Leaves {
                 end => Doing::Fetching { first: end },
             },
             (Doing::Checking, SlotsAnswer::LeavesHeld(true)) => {
-                return State::Downloading(Downloading::new(self.job, self.block_bytes, 0, core));
+                return State::Downloading(Downloading::new(self.job, 0, core));
             }
             (Doing::Checking, SlotsAnswer::LeavesHeld(false)) => {
                 core.log(Event::LeavesRefused);

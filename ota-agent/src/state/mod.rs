@@ -41,8 +41,12 @@ pub(crate) mod code {
     pub(crate) const CHUNK: u16 = 0x0502;
     /// An answer that no state expects.
     pub(crate) const UNEXPECTED: u16 = 0x0503;
-    /// The lent window is smaller than one block.
+    /// The lent window is smaller than one block, or a block has more than 64 chunks.
     pub(crate) const WINDOW: u16 = 0x0504;
+    /// The envelope is longer than devices accept.
+    pub(crate) const ENVELOPE: u16 = 0x0505;
+    /// Request after request brought nothing that could be used.
+    pub(crate) const NOTHING_NEW: u16 = 0x0506;
 }
 
 /// What a state wants done next.
@@ -108,9 +112,8 @@ impl State {
     pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> Self {
         match self {
             Self::Idle(state) => state.message(core, now, message),
-            Self::Leaves(state) => state.message(core, now, message),
-            Self::Downloading(state) => state.message(core, now, message),
-            Self::Reporting(state) => state.message(core, now, message),
+            Self::Leaves(state) => state.message(core, message),
+            Self::Downloading(state) => state.message(core, message),
             other => {
                 core.log(Event::Ignored);
                 other
@@ -120,13 +123,13 @@ impl State {
 
     pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> Self {
         match self {
-            Self::Admitting(state) => state.slots(core, now, answer),
-            Self::Preparing(state) => state.slots(core, now, answer),
-            Self::Leaves(state) => state.slots(core, now, answer),
-            Self::Downloading(state) => state.slots(core, now, answer),
-            Self::Verifying(state) => state.slots(core, now, answer),
-            Self::Ready(state) => state.slots(core, now, answer),
-            Self::Concluding(state) => state.slots(core, now, answer),
+            Self::Admitting(state) => state.slots(core, answer),
+            Self::Preparing(state) => state.slots(core, answer),
+            Self::Leaves(state) => state.slots(core, answer),
+            Self::Downloading(state) => state.slots(core, answer),
+            Self::Verifying(state) => state.slots(core, answer),
+            Self::Ready(state) => state.slots(core, answer),
+            Self::Concluding(state) => state.slots(core, answer),
             Self::Recording(state) => state.slots(core, now, answer),
             other => {
                 core.log(Event::FlashFailed { code: code::UNEXPECTED });
@@ -145,8 +148,13 @@ impl State {
     }
 
     /// The server takes the job back. Legal until the image is pending.
-    pub(crate) fn cancelled(self, core: &mut Core<'_>) -> Self {
+    pub(crate) fn cancelled(self, core: &mut Core<'_>, now: u64) -> Self {
         match self {
+            Self::Idle(_) => {
+                core.log(Event::Ignored);
+                Self::Idle(Idle::later(core, now, 0))
+            }
+            Self::Ready(ref state) if !state.is_pending() => end(core, Progress::Cancelled),
             Self::Admitting(_)
             | Self::Preparing(_)
             | Self::Leaves(_)
@@ -157,10 +165,10 @@ impl State {
     }
 
     /// A point in time has come, ms.
-    pub(crate) fn timeout(self, core: &mut Core<'_>, now: u64) -> Self {
+    pub(crate) fn timeout(self, now: u64) -> Self {
         match self {
             Self::Idle(state) => Self::Idle(state.timeout(now)),
-            Self::Testing(state) => state.timeout(core, now),
+            Self::Testing(state) => state.timeout(now),
             other => other,
         }
     }

@@ -1,12 +1,13 @@
 //! The manifest is good: record the job, then see what the slot holds already.
 
 use ota_manifest::wire::{FailedStage, Stage};
+use ota_slots::ResumePoint;
 
 use crate::agent::Core;
 use crate::context::Progress;
 use crate::state::idle::refuse;
 use crate::state::{Downloading, Job, Leaves, State, Want, code, fail};
-use crate::{Begun, Event, SlotWork, SlotsAnswer};
+use crate::{Event, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
 pub(crate) struct Preparing {
@@ -21,30 +22,27 @@ impl Preparing {
         Want::Slots(SlotWork::Begin { envelope: core.envelope(), context: context.encode() })
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
-            SlotsAnswer::Begun(begun) => self.begun(core, begun),
-            SlotsAnswer::Refused { refusal, code } => refuse(core, now, refusal, code),
+            SlotsAnswer::Begun(resume) => self.begun(core, resume),
+            SlotsAnswer::Refused { refusal, code } => refuse(core, refusal, code),
             SlotsAnswer::Failed { code } => fail(core, FailedStage::Preparing, code),
             _ => fail(core, FailedStage::Preparing, code::UNEXPECTED),
         }
     }
 
-    fn begun(self, core: &mut Core<'_>, begun: Begun) -> State {
+    fn begun(self, core: &mut Core<'_>, resume: ResumePoint) -> State {
         core.context.progress = Progress::UnderWay;
         core.context.acknowledged = false;
-        if !core.window_holds(begun.block_bytes) {
-            return fail(core, FailedStage::Preparing, code::WINDOW);
-        }
         core.report(Stage::Accepted);
-        let resume = begun.resume;
-        let held = resume.block.saturating_mul(begun.block_bytes).min(self.job.plan.size);
+        let plan = self.job.plan;
+        let held = resume.block.saturating_mul(plan.block_bytes).min(plan.size);
         if held > 0 {
-            core.log(Event::Resumed { held, total: self.job.plan.size });
+            core.log(Event::Resumed { held, total: plan.size });
         }
         if resume.leaves_held {
-            return State::Downloading(Downloading::resumed(self.job, begun.block_bytes, resume.block, core));
+            return State::Downloading(Downloading::resumed(self.job, resume.block, core));
         }
-        State::Leaves(Leaves::new(self.job, begun.block_bytes))
+        State::Leaves(Leaves::new(self.job))
     }
 }

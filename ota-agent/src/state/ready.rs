@@ -19,6 +19,10 @@ impl Ready {
         Self { staged, attempts, pending: false }
     }
 
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.pending
+    }
+
     pub(crate) fn want<'w>(&'w self, core: &Core<'_>) -> Want<'w> {
         if self.pending {
             return Want::Reset;
@@ -27,7 +31,7 @@ impl Ready {
         Want::Slots(SlotWork::RequestBoot { staged: &self.staged, attempts: self.attempts, context })
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
             SlotsAnswer::Done => {
                 core.report(Stage::PendingBoot);

@@ -1,6 +1,6 @@
 //! A job has ended: written down, then told until the server has it.
 
-use ota_manifest::wire::{Down, Stage};
+use ota_manifest::wire::Stage;
 
 use crate::agent::Core;
 use crate::context::Progress;
@@ -50,24 +50,11 @@ impl Reporting {
         Want::Wait
     }
 
-    /// The server does not know the job: there is nobody left to tell.
-    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
-        match message {
-            Down::Refused { .. } => {
-                let stage = self.stage;
-                self.acknowledged(core, now, stage)
-            }
-            _ => {
-                core.log(Event::Ignored);
-                State::Reporting(self)
-            }
-        }
-    }
-
     pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, stage: Stage) -> State {
         if stage != self.stage {
             return State::Reporting(self);
         }
+        core.backoff.succeed();
         core.log(Event::Settled { job: core.context.job });
         core.context.acknowledged = true;
         match self.stage {

@@ -66,7 +66,7 @@ impl Testing {
 
     /// No verdict within the window: inconclusive. A reset uses up one attempt, so an outage of the server alone never
     /// rolls back a device that has attempts left.
-    pub(crate) fn timeout(mut self, _core: &mut Core<'_>, now: u64) -> State {
+    pub(crate) fn timeout(mut self, now: u64) -> State {
         self.expired |= now >= self.deadline;
         State::Testing(self)
     }
@@ -93,7 +93,7 @@ impl Concluding {
         }
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match (self, answer) {
             (Self::Confirm, SlotsAnswer::Done) => {
                 if !core.has_job() {

@@ -17,7 +17,7 @@ impl Verifying {
         Want::Slots(SlotWork::Finish)
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, _now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
             SlotsAnswer::Finished(staged) => {
                 core.report(Stage::Verified);

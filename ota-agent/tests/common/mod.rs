@@ -71,7 +71,7 @@ impl Device {
         }
         let handover = handover.expect("a device that has a good image boots");
         self.running = handover.image().order().sequence;
-        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer };
+        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
         let (mut slots, report) =
             SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
         let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
@@ -101,7 +101,7 @@ impl Device {
             }
             Output::SelfTest => agent.handle_input(self.now, Input::SelfTest(self.firmware == Firmware::Fit)),
             Output::Slots(work) => {
-                let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer });
+                let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer, feed: &mut || () });
                 if !self.flash.is_powered() {
                     return Some(Ended::PowerLost);
                 }

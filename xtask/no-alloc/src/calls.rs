@@ -139,7 +139,7 @@ pub(crate) fn agent() {
 
     let policy = policy();
     let (mut buffer, mut envelope, mut window) = ([0; WORK_BUFFER], [0; 1536], [0; 4096]);
-    let bench = Bench { flash: &mut Flash, buffer: &mut buffer };
+    let bench = Bench { flash: &mut Flash, buffer: &mut buffer, feed: &mut || () };
     let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &policy, black_box(SlotId::A), bench) else {
         return;
     };
@@ -155,7 +155,7 @@ pub(crate) fn agent() {
                 }
             }
             Output::Slots(work) => {
-                let bench = Bench { flash: &mut Flash, buffer: &mut buffer };
+                let bench = Bench { flash: &mut Flash, buffer: &mut buffer, feed: &mut || () };
                 let answer = slots.perform(work, bench);
                 agent.handle_input(now, Input::Slots(answer));
             }

@@ -1,0 +1,179 @@
+//! Servers that answer at the wrong moment: none of them may stop a device, wear it out, or make it give up a fit image.
+
+mod common;
+
+use common::{Device, Ended, Firmware, JOB};
+use ota_agent::{Agent, BootReport, Buffers, Config, Event, Input, Output, Plan, SlotWork, SlotsAnswer};
+use ota_manifest::wire::{Down, FailedStage, Object, Refusal, ResetCause, Stage, Up};
+use ota_manifest::{JobId, ManifestId};
+use ota_slots::ResumePoint;
+
+fn device(script: fn(&Up) -> Option<Down<'static>>) -> Device {
+    let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
+    device.server.script(script);
+    device
+}
+
+fn reports(up: &Up, stage: impl Fn(&Stage) -> bool) -> bool {
+    matches!(up, Up::Report(report) if stage(&report.stage))
+}
+
+const GONE: Down<'static> = Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
+
+#[test]
+fn cancel_in_answer_to_verified_is_obeyed() {
+    let mut device = device(|up| reports(up, |s| *s == Stage::Verified).then_some(Down::Cancel { job: JOB }));
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Cancelled], 1));
+}
+
+#[test]
+fn cancel_in_answer_to_the_terminal_report_is_an_acknowledgement() {
+    let mut device =
+        device(|up| reports(up, |s| *s == Stage::Confirmed).then_some(Down::Cancel { job: JOB }));
+    while let Ended::Reset(_) = device.session(ResetCause::Software) {}
+    assert_eq!(device.running, 2);
+    assert!(device.events.contains(&Event::Settled { job: JOB }));
+}
+
+#[test]
+fn cancel_in_answer_to_a_poll_is_no_busy_loop() {
+    let mut agent_events = 0;
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    while let output @ (Output::Send(_) | Output::Event(_)) = agent.poll_output(0) {
+        agent_events += 1;
+        assert!(agent_events < 10, "asks again at once");
+        if matches!(output, Output::Send(_)) {
+            agent.handle_input(0, Input::Message(Down::Cancel { job: JobId::new([0; 16]) }));
+        }
+    }
+    assert!(agent.poll_timeout().unwrap() > 1000);
+}
+
+#[test]
+fn gone_in_answer_to_testing_does_not_roll_back_a_fit_image() {
+    let mut device = device(|up| reports(up, |s| *s == Stage::Testing || s.is_terminal()).then_some(GONE));
+    let mut cause = ResetCause::PowerOn;
+    while let Ended::Reset(why) = device.session(cause) {
+        cause = why;
+    }
+    assert_eq!(device.running, 2);
+    assert!(device.events.contains(&Event::Settled { job: JOB }), "nobody is left to tell");
+}
+
+#[test]
+fn objects_that_are_always_gone_end_the_job_before_they_wear_out_the_flash() {
+    let mut device = device(|up| matches!(up, Up::Fetch(_)).then_some(GONE));
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Downloading, code: 0x0506 }]);
+    let worst = device.flash.wear().iter().max().copied();
+    assert!(worst < Some(30), "{worst:?} erases of one page");
+    assert!(device.now > 60_000, "with pauses: {} ms", device.now);
+}
+
+#[test]
+fn busy_objects_are_waited_for_without_starting_over() {
+    static BUSY: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(3);
+    let mut device = device(|up| {
+        let payload = matches!(up, Up::Fetch(fetch) if fetch.object == Object::Payload);
+        let left = std::sync::atomic::Ordering::Relaxed;
+        if payload && BUSY.load(left) > 0 {
+            BUSY.fetch_sub(1, left);
+            return Some(Down::Refused { refusal: Refusal::Busy, retry_after_ms: 5000 });
+        }
+        None
+    });
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Confirmed]);
+    assert!(device.now >= 15_000);
+    assert_eq!(device.server.fetches().iter().filter(|fetch| fetch.object == Object::Leaves).count(), 1);
+}
+
+#[test]
+fn terminal_report_is_kept_while_the_server_does_not_recognise_the_device() {
+    static STRANGE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(3);
+    let mut device = device(|up| {
+        let left = std::sync::atomic::Ordering::Relaxed;
+        if reports(up, Stage::is_terminal) && STRANGE.load(left) > 0 {
+            STRANGE.fetch_sub(1, left);
+            return Some(Down::Refused { refusal: Refusal::Unauthentic, retry_after_ms: 0 });
+        }
+        None
+    });
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Confirmed]);
+}
+
+#[test]
+fn server_cannot_silence_a_device_for_longer_than_a_day() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Send(_)));
+    agent.handle_input(0, Input::Message(Down::Idle { retry_after_ms: u32::MAX }));
+    assert!(agent.poll_timeout().unwrap() <= 24 * 3600 * 1000);
+    agent.handle_input(10, Input::Doorbell);
+    assert!(matches!(agent.poll_output(10), Output::Send(_)), "and a doorbell wakes it at once");
+}
+
+/// Drives a bare agent through a download whose slot work always succeeds; what it asked the slots for.
+fn bare_download(plan: Plan, window_bytes: usize) -> Vec<&'static str> {
+    let (mut envelope, mut window) = ([0; 1536], vec![0; window_bytes]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    let data = vec![0; 70_000];
+    let mut work = Vec::new();
+    for now in 0..5000 {
+        let input = match agent.poll_output(now) {
+            Output::Send(Up::Poll(_)) => {
+                Input::Message(Down::Offer { job: JOB, attempt: 1, envelope: b"any" })
+            }
+            Output::Send(Up::Report(report)) => Input::Message(Down::Ack { seq: report.seq }),
+            Output::Send(Up::Fetch(fetch)) => {
+                let unit = if fetch.object == Object::Leaves { 32 } else { plan.chunk_bytes as usize };
+                let bytes = &data[..usize::from(fetch.count) * unit];
+                Input::Message(Down::Chunk { job: JOB, object: fetch.object, first: fetch.first, bytes })
+            }
+            Output::Slots(SlotWork::Admit { .. }) => Input::Slots(SlotsAnswer::Admitted(plan)),
+            Output::Slots(SlotWork::Begin { .. }) => {
+                Input::Slots(SlotsAnswer::Begun(ResumePoint { leaves_held: false, block: 0 }))
+            }
+            Output::Slots(SlotWork::CheckLeaves) => Input::Slots(SlotsAnswer::LeavesHeld(true)),
+            Output::Slots(SlotWork::Finish) => return work,
+            Output::Slots(other) => {
+                work.push(match other {
+                    SlotWork::EraseBlock { .. } => "erase",
+                    SlotWork::StoreChunk { .. } => "store",
+                    _ => "other",
+                });
+                Input::Slots(SlotsAnswer::Done)
+            }
+            Output::Event(Event::OfferRefused { .. }) => return vec!["refused"],
+            Output::Event(_) => continue,
+            output => panic!("{output:?}"),
+        };
+        agent.handle_input(now, input);
+    }
+    panic!("no end");
+}
+
+#[test]
+fn block_is_erased_once_however_many_chunks_it_has() {
+    let plan = Plan {
+        manifest: ManifestId::NONE,
+        image: 0,
+        size: 128 * 1024,
+        chunk_bytes: 1024,
+        block_bytes: 64 * 1024,
+        trial_attempts: 3,
+        confirm_window_s: 900,
+    };
+    let work = bare_download(plan, 64 * 1024);
+    assert_eq!(work.iter().filter(|work| **work == "erase").count(), 2);
+    assert_eq!(work.iter().filter(|work| **work == "store").count(), 128);
+    // More chunks than the window's mask has bits, or a window below one block: refused before anything is written.
+    assert_eq!(bare_download(Plan { block_bytes: 128 * 1024, ..plan }, 128 * 1024), ["refused"]);
+    assert_eq!(bare_download(plan, 32 * 1024), ["refused"]);
+}
