@@ -140,9 +140,17 @@ impl Decision {
         self.ask(Asking::Trial, running)
     }
 
+    /// Whether a proven image is what was made pending: whoever can write the slot must not slip in an older signed one.
+    fn is_what_was_asked_for(&self, image: &VerifiedImage) -> bool {
+        let running = self.snapshot.running;
+        image.manifest_id() == self.snapshot.manifest(running.other())
+            && image.order() > self.snapshot.order(running)
+    }
+
     fn proven(mut self, image: &VerifiedImage) -> (Self, Action) {
         let running = self.snapshot.running;
         match self.asking {
+            Asking::Pending if !self.is_what_was_asked_for(image) => self.unproven(),
             Asking::Pending => {
                 self.start_trial(running.other(), image, self.snapshot.attempts.saturating_sub(1))
             }

@@ -95,6 +95,26 @@ fn trial_with_nothing_to_go_back_to_is_stranded_and_may_still_confirm() {
 }
 
 #[test]
+fn older_signed_image_slipped_into_a_pending_slot_does_not_boot() {
+    let mut device = Device::new(Firmware::Healthy, 1);
+    assert_eq!(device.session(ResetCause::PowerOn), common::Ended::Reset(ResetCause::Software));
+    // Release 2 is pending in slot B. Whoever can write that flash puts a properly signed release 1 there instead.
+    let lab = Lab::new();
+    let old = lab.release(1, 3000);
+    let region = device.layout.slot(SlotId::B).region;
+    let built = old.for_slot(SlotId::B);
+    device.flash.erase(region.start, region.start + region.len).unwrap();
+    for (at, bytes) in [
+        (0, &built.image),
+        (device.layout.leaves_offset(SlotId::B, 3), &built.leaves),
+        (device.layout.envelope_offset(SlotId::B), &old.envelope),
+    ] {
+        device.flash.corrupt((region.start + at) as usize, bytes);
+    }
+    assert_eq!(boot(&mut device, ResetCause::Software), Ok((SlotId::A, SlotState::Confirmed, 1)));
+}
+
+#[test]
 fn bytes_behind_the_image_on_its_last_page_keep_it_from_booting() {
     let mut device = updated();
     let start = slot_start(&device, SlotId::B);

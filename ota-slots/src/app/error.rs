@@ -71,6 +71,9 @@ pub enum RequestError {
     /// Not newer than what runs, after all.
     #[error("not newer than the running firmware")]
     NotNewer,
+    /// The slot has been put to another use since it was staged.
+    #[error("the slot no longer holds what was staged")]
+    NotStaged,
     /// Less than two attempts: one cannot tell a bad image from a flat battery.
     #[error("a trial needs at least two attempts")]
     TooFewAttempts,

@@ -121,6 +121,11 @@ impl<'a, S: MayBegin> App<'a, S> {
         if attempts.get() < 2 {
             return Err(RequestError::TooFewAttempts);
         }
+        let still_staged = self.snapshot.state(staged.slot) == SlotState::Staged
+            && self.snapshot.manifest(staged.slot) == staged.image.manifest_id();
+        if !still_staged {
+            return Err(RequestError::NotStaged);
+        }
         if staged.image.order() <= self.order() {
             return Err(RequestError::NotNewer);
         }

@@ -46,7 +46,7 @@ impl<'a, S> Machine for Confirm<'a, S> {
         let (journal, written) = drive!(self.append, buffer, last);
         Step::Done(match (self.app.take(), written) {
             (Some(app), Ok(())) => Ok(app.into_state(journal, *self.append.snapshot())),
-            (app, _) => Err(app),
+            (app, _) => Err(app.map(|app| App { journal, ..app })),
         })
     }
 }
@@ -62,10 +62,11 @@ impl<'a> Machine for Fail<'a> {
     type Output = Result<Reboot, Option<App<'a, Trial>>>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        let (_, written) = drive!(self.append, buffer, last);
+        let (journal, written) = drive!(self.append, buffer, last);
         Step::Done(match written {
             Ok(()) => Ok(Reboot(())),
-            Err(JournalError) => Err(self.app.take()),
+            // With the journal as it is now: the cells that were tried must not be tried again.
+            Err(JournalError) => Err(self.app.take().map(|app| App { journal, ..app })),
         })
     }
 }

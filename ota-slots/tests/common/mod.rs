@@ -69,6 +69,20 @@ impl Device {
         run_blocking(machine, &mut self.flash, &self.layout, &mut [0; WORK_BUFFER], || ())
     }
 
+    /// A device whose journal starts at another cell: records were written before the life began.
+    pub(crate) fn aged(firmware: Firmware, seed: u64, records: usize) -> Self {
+        let mut device = Self::new(firmware, seed);
+        let (layout, policy) = (device.layout, device.policy);
+        for _ in 0..records {
+            let handover = device.run(Boot::new(&layout, &policy, ResetCause::PowerOn)).expect("it boots");
+            let opened = device.run(Opened::open(&layout, &policy, handover.slot()));
+            let Ok(Opened::Confirmed(mut app)) = opened else { panic!("{opened:?}") };
+            device.run(app.save()).expect("a record");
+        }
+        device.flash = device.flash.reseeded(seed);
+        device
+    }
+
     /// One power session: bootloader, hand-over, application. The judge looks at every hand-over.
     pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
         let (layout, policy) = (self.layout, self.policy);
