@@ -54,16 +54,15 @@ struct Member {
 }
 
 impl Cast {
-    /// Starts a server on an empty folder and listens for Ctrl-C.
-    pub(crate) fn assemble(options: Options, dir: PathBuf, source: Source, show: Arc<Show>) -> Result<Self> {
-        let runtime = Runtime::new().context("no threads for the server")?;
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&interrupted);
-        runtime.spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                flag.store(true, Ordering::Relaxed);
-            }
-        });
+    /// Starts a server on an empty folder.
+    pub(crate) fn assemble(
+        options: Options,
+        dir: PathBuf,
+        source: Source,
+        show: Arc<Show>,
+        runtime: Runtime,
+        interrupted: Arc<AtomicBool>,
+    ) -> Result<Self> {
         let server = runtime.block_on(start(Config::local(&dir.join("server"))))?;
         let author = OperatorClient::new(&server.url(), &server.tokens().author);
         let approver = OperatorClient::new(&server.url(), &server.tokens().approver);

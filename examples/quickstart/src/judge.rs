@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use device_sim::{Happening, Line, WINDOW_BYTES, read_log};
-use ota_server_core::store::{SqliteStore, Store};
+use ota_server_core::store::{SqliteStore, Store as _};
 use ota_server_core::{CampaignNo, CampaignState, JobKind, JobRow, Snapshot, UnixMs};
 use serde::Serialize;
 
@@ -47,6 +47,24 @@ pub struct Figures {
     pub bytes_served: u64,
     /// From the first line of a device's log to the last, milliseconds.
     pub elapsed_ms: u64,
+    /// What the figures alone do not show.
+    #[serde(skip)]
+    pub evidence: Evidence,
+}
+
+/// Findings that are judged and not printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Reasons that devices gave for rolling back.
+    pub rollback_reasons: BTreeSet<String>,
+    /// Fewest polls in vain of any device that was not offered the bad release.
+    pub fewest_polls_after_halt: Option<u32>,
+    /// Power cuts after which the device came up in a trial.
+    pub cuts_in_trial: u64,
+    /// Bytes of objects by the server's own count.
+    pub served_by_store: u64,
+    /// Devices that were offered 1.1.0 and confirmed it, rather than having had it before.
+    pub confirmed_by_report: u64,
 }
 
 /// Counts what is left in the folder of a run.
@@ -54,13 +72,19 @@ pub struct Figures {
 /// # Errors
 /// If the store or a log cannot be read.
 pub fn judge(dir: &Path, devices: usize) -> Result<Figures> {
-    let store = Evidence::read(dir)?;
+    let store = Store::read(dir)?;
     let logs = (0..devices)
         .map(|number| read_log(&dir.join("devices").join(format!("{number:04}"))))
         .collect::<Result<Vec<_>>>()?;
     ensure!(!logs.is_empty(), "no device left a log");
     let count = |matches: fn(&Happening) -> bool| {
         logs.iter().flatten().filter(|line| matches(&line.what)).count() as u64
+    };
+    let refused = |wanted: &str| {
+        let lines = logs.iter().flatten();
+        lines
+            .filter(|line| matches!(&line.what, Happening::Refused { refusal, .. } if refusal == wanted))
+            .count() as u64
     };
     let times = || logs.iter().flatten().map(|line| line.at_ms);
     Ok(Figures {
@@ -70,18 +94,15 @@ pub fn judge(dir: &Path, devices: usize) -> Result<Figures> {
         halted: store.halted_at.is_some(),
         polls_after_halt: store.polls_after_halt(&logs),
         offered_after_halt: store.offered_after_halt(&logs),
-        refused_foreign: count(
-            |what| matches!(what, Happening::Refused { refusal, .. } if refusal == "Unauthentic"),
-        ),
-        refused_old: count(
-            |what| matches!(what, Happening::Refused { refusal, .. } if refusal == "NotNewer"),
-        ),
+        refused_foreign: refused("Unauthentic"),
+        refused_old: refused("NotNewer"),
         refused_tampered: count(|what| matches!(what, Happening::ChunkRefused { .. })),
         power_cuts: count(|what| matches!(what, Happening::PowerCut)),
         resumed: count(|what| matches!(what, Happening::Resumed { .. })),
         refetched_bytes: logs.iter().map(|log| refetched(log)).sum(),
         bytes_served: logs.iter().flatten().map(|line| fetched(line).map_or(0, |(_, _, bytes)| bytes)).sum(),
         elapsed_ms: times().max().unwrap_or(0) - times().min().unwrap_or(0),
+        evidence: store.evidence(&logs),
     })
 }
 
@@ -118,20 +139,54 @@ impl Figures {
         ];
         match expectations.into_iter().find(|(met, _)| !met) {
             Some((_, unmet)) => Err(unmet),
+            None => self.evidence.check(self),
+        }
+    }
+}
+
+impl Evidence {
+    fn check(&self, figures: &Figures) -> Result<(), String> {
+        let expectations = [
+            (
+                self.confirmed_by_report == figures.devices,
+                format!("{} devices confirmed by a report", self.confirmed_by_report),
+            ),
+            (
+                self.rollback_reasons.iter().eq(["SelfTest"]),
+                format!("rollback reasons {:?} instead of the self-test", self.rollback_reasons),
+            ),
+            (
+                self.fewest_polls_after_halt.is_none_or(|polls| polls >= 2),
+                format!("a device asked only {:?} times after the halt", self.fewest_polls_after_halt),
+            ),
+            (
+                self.cuts_in_trial == 1,
+                format!("{} power cuts between pending and confirm", self.cuts_in_trial),
+            ),
+            (
+                // What a cut-off answer carried was sent and not received.
+                self.served_by_store >= figures.bytes_served,
+                format!("devices got more bytes than the {} the server counted", self.served_by_store),
+            ),
+        ];
+        match expectations.into_iter().find(|(met, _)| !met) {
+            Some((_, unmet)) => Err(unmet),
             None => Ok(()),
         }
     }
 }
 
 /// What the server's store says.
-struct Evidence {
+struct Store {
     rows: Snapshot,
     halted_at: Option<UnixMs>,
     /// Offers of the bad release that were made after the halt.
     late_offers: u64,
+    /// Jobs of the good release whose device reported its confirmation.
+    confirmed_by_report: u64,
 }
 
-impl Evidence {
+impl Store {
     fn read(dir: &Path) -> Result<Self> {
         let path = server_dir(dir).join("ota.sqlite");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -141,16 +196,42 @@ impl Evidence {
             let bad = rows.campaigns.iter().find(|campaign| campaign.no == BAD);
             let halted_at =
                 bad.filter(|c| matches!(c.state, CampaignState::Halted { .. })).and_then(|c| c.halted);
-            let mut late_offers = 0;
-            for row in rows.jobs.iter().filter(|row| row.campaign == BAD) {
+            let (mut late_offers, mut confirmed_by_report) = (0, 0);
+            for row in &rows.jobs {
                 let events = store.timeline(row.id).await?;
-                let offers = events.iter().filter(|event| matches!(&*event.what, "offered" | "resumed"));
-                late_offers +=
-                    offers.filter(|event| halted_at.is_some_and(|halt| event.at > halt)).count() as u64;
+                let happened = |what: &'static str| events.iter().filter(move |event| event.what == what);
+                if row.campaign == GOOD {
+                    confirmed_by_report += u64::from(happened("confirmed").any(|event| event.seq.is_some()));
+                } else {
+                    let offers = happened("offered").chain(happened("resumed"));
+                    late_offers +=
+                        offers.filter(|event| halted_at.is_some_and(|halt| event.at > halt)).count() as u64;
+                }
             }
             store.close().await;
-            Ok(Self { rows, halted_at, late_offers })
+            Ok(Self { rows, halted_at, late_offers, confirmed_by_report })
         })
+    }
+
+    fn evidence(&self, logs: &[Vec<Line>]) -> Evidence {
+        let lines = || logs.iter().flatten();
+        let reasons = lines().filter_map(|line| match &line.what {
+            Happening::RolledBack { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        let cuts =
+            logs.iter().flat_map(|log| log.iter().enumerate().map(move |(at, line)| (line, &log[at..])));
+        let cuts_in_trial = cuts
+            .filter(|(line, rest)| line.what == Happening::PowerCut && boots_on_trial(rest))
+            .count() as u64;
+        let untouched = self.jobs(BAD).filter(|row| row.job.kind() != JobKind::RolledBack);
+        Evidence {
+            rollback_reasons: reasons.collect(),
+            fewest_polls_after_halt: untouched.map(|row| row.job.turned_away).min(),
+            cuts_in_trial,
+            served_by_store: self.rows.jobs.iter().map(|row| row.job.served).sum(),
+            confirmed_by_report: self.confirmed_by_report,
+        }
     }
 
     fn jobs(&self, campaign: CampaignNo) -> impl Iterator<Item = &JobRow> {
@@ -183,6 +264,15 @@ impl Evidence {
     }
 }
 
+/// Whether a device came up in a trial right after this line.
+fn boots_on_trial(rest: &[Line]) -> bool {
+    let next = rest.iter().find_map(|line| match &line.what {
+        Happening::Boot { state, .. } => Some(state == "Trial"),
+        _ => None,
+    });
+    next == Some(true)
+}
+
 /// Job, first chunk and bytes of a line that tells of an object's arrival.
 fn fetched(line: &Line) -> Option<(&str, u32, u64)> {
     match &line.what {
@@ -205,10 +295,9 @@ fn refetched(log: &[Line]) -> u64 {
     for line in log {
         match &line.what {
             Happening::Fetched { object, .. } if object == "payload" => {
-                let Some((of, first, bytes)) = fetched(line).filter(|(of, ..)| Some(*of) == job) else {
+                let Some((_, first, bytes)) = fetched(line).filter(|(of, ..)| Some(*of) == job) else {
                     continue;
                 };
-                debug_assert_eq!(Some(of), job);
                 for chunk in 0..bytes.div_ceil(CHUNK) {
                     let len = CHUNK.min(bytes - chunk * CHUNK);
                     again += if held.insert(u64::from(first) + chunk) { 0 } else { len };

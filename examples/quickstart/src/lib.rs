@@ -21,7 +21,7 @@ mod play;
 mod show;
 
 pub use error::PlayError;
-pub use judge::{Figures, judge};
+pub use judge::{Evidence, Figures, judge};
 pub use options::Options;
 pub use play::play;
 

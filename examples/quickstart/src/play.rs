@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use device_sim::firmware::Behaviour;
 use ota_manifest::Version;
+use tokio::runtime::Runtime;
 
 use crate::cast::Cast;
 use crate::firmware::Source;
@@ -18,16 +21,41 @@ use crate::{Figures, Options, PlayError, act, judge};
 /// [`PlayError`], whose exit code is the process's.
 pub fn play(options: &Options) -> Result<Figures, PlayError> {
     let source = Source::load(options)?;
+    let runtime = Runtime::new().context("no threads for the server")?;
+    // Before there is anything to leave behind.
+    let interrupted = listen_for_interrupt(&runtime);
     let (dir, temporary) = folder(options)?;
     let show = Arc::new(Show::new(usize::from(options.devices)));
-    let cast = Cast::assemble(options.clone(), dir, source, Arc::clone(&show))?;
+    let cast =
+        Cast::assemble(options.clone(), dir, source, Arc::clone(&show), runtime, Arc::clone(&interrupted))?;
     let played = perform(cast);
     show.close();
-    let dir = played?;
-    let figures = judge(&dir, usize::from(options.devices))?;
+    let figures = played.and_then(|dir| Ok((judge(&dir, usize::from(options.devices))?, dir)));
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(PlayError::Interrupted);
+    }
+    let (figures, dir) = figures?;
     act::table::show(&figures, &dir, temporary.is_none());
     figures.check().map_err(PlayError::Unmet)?;
     Ok(figures)
+}
+
+fn listen_for_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    let (listening, ready) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let signal = tokio::signal::ctrl_c();
+        let mut signal = std::pin::pin!(signal);
+        // Polled once, the handler is in place.
+        let _ = tokio::time::timeout(Duration::ZERO, &mut signal).await;
+        let _ = listening.send(());
+        if signal.await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    let _ = ready.recv();
+    interrupted
 }
 
 /// Whatever happens in an act, everybody goes home afterwards.

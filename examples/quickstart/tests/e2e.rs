@@ -33,6 +33,19 @@ fn three_devices_confirm_and_the_kept_folder_lets_anyone_count_again() {
 }
 
 #[test]
+fn one_device_plays_every_part_with_a_real_file_of_600_kib() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("firmware.bin");
+    let bytes: Vec<u8> = (0u32..600 * 1024).map(|n| n.wrapping_mul(0x9E37_79B1).to_be_bytes()[0]).collect();
+    std::fs::write(&file, bytes).unwrap();
+    let figures =
+        play(&Options::parse_from(["quickstart", "--devices", "1", "--image", file.to_str().unwrap()]))
+            .unwrap();
+    assert_eq!((figures.confirmed, figures.rolled_back, figures.power_cuts), (1, 1, 2));
+    assert_eq!(figures.check(), Ok(()));
+}
+
+#[test]
 fn a_judge_who_finds_less_than_was_promised_says_what() {
     let dir = tempfile::tempdir().unwrap();
     let keep = dir.path().join("run");
@@ -49,6 +62,11 @@ fn a_judge_who_finds_less_than_was_promised_says_what() {
     assert_eq!(unmet(|f| f.refused_tampered = 0), "the damaged chunk was not refused");
     assert_eq!(unmet(|f| f.power_cuts = 1), "1 power cuts instead of 2");
     assert_eq!(unmet(|f| f.refetched_bytes = 1 << 20), "1048576 bytes fetched again, 16384 allowed");
+    let watchdog =
+        |f: &mut quickstart::Figures| f.evidence.rollback_reasons = ["AttemptsExhausted".into()].into();
+    assert!(unmet(watchdog).contains("instead of the self-test"));
+    assert_eq!(unmet(|f| f.evidence.cuts_in_trial = 0), "0 power cuts between pending and confirm");
+    assert!(unmet(|f| f.evidence.fewest_polls_after_halt = Some(1)).contains("after the halt"));
 }
 
 #[test]
@@ -85,24 +103,34 @@ fn folder_with_something_in_it_is_not_overwritten() {
 #[test]
 fn interrupt_leaves_neither_process_nor_folder_behind() {
     let temporary = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_quickstart"))
+    let child = Command::new(env!("CARGO_BIN_EXE_quickstart"))
         .args(["--devices", "200"])
         .env("TMPDIR", temporary.path())
         .stdin(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut child = KilledOnDrop(child.unwrap());
     wait_for(Duration::from_secs(30), || has_devices(temporary.path()));
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupted = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     let mut ended = None;
     wait_for(Duration::from_secs(30), || {
-        ended = child.try_wait().unwrap();
+        ended = child.0.try_wait().unwrap();
         ended.is_some()
     });
     assert_eq!(ended.and_then(|status| status.code()), Some(130));
     let left: Vec<_> = temporary.path().read_dir().unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A test that fails leaves no fleet running.
+struct KilledOnDrop(std::process::Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn has_devices(temporary: &Path) -> bool {

@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -33,7 +34,12 @@ pub(crate) fn prepare(cast: &mut Cast, old_release: u32) -> Result<()> {
         attacker,
         next: Mutex::new(Some(Attack::Forge)),
         forged: Mutex::new(None),
-        agent: ureq::Agent::config_builder().http_status_as_error(false).build().into(),
+        damaged: Mutex::new(None),
+        agent: ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .into(),
     };
     let listener = cast.runtime.block_on(TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))))?;
     let address = listener.local_addr()?;
@@ -63,6 +69,8 @@ struct Proxy {
     next: Mutex<Option<Attack>>,
     /// The job of the offer he tampered with last: complaints about it are swallowed.
     forged: Mutex<Option<JobId>>,
+    /// The range he damaged, until the device asks for a part of it again.
+    damaged: Mutex<Option<String>>,
     agent: ureq::Agent,
 }
 
@@ -107,7 +115,8 @@ impl Proxy {
         if path == POLL {
             self.tamper_with_offer(&mut answer);
         } else if path.ends_with("/payload") {
-            self.damage(&mut answer);
+            let range = parts.headers.get("range").and_then(|value| value.to_str().ok());
+            self.damage(range.unwrap_or_default(), &mut answer);
         }
         Ok(answer)
     }
@@ -134,10 +143,14 @@ impl Proxy {
     /// Acknowledges a refusal of what he forged himself; the server never hears of it.
     fn swallow(&self, body: &[u8]) -> Option<Answer> {
         let Ok(Up::Report(report)) = decode::<Up>(body) else { return None };
-        let forged = self.forged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut forged = self.forged.lock().unwrap_or_else(PoisonError::into_inner);
         if *forged != Some(report.job) || !matches!(report.stage, Stage::Rejected { .. }) {
             return None;
         }
+        // Seen through. An answer that got lost on the way would have been tried again.
+        *forged = None;
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = if *next == Some(Attack::Forge) { Some(Attack::Replay) } else { Some(Attack::Damage) };
         Some(Answer {
             status: StatusCode::OK,
             content_range: None,
@@ -147,8 +160,7 @@ impl Proxy {
 
     fn tamper_with_offer(&self, answer: &mut Answer) {
         let Ok(Down::Offer { job, attempt, envelope }) = decode::<Down<'_>>(&answer.body) else { return };
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let instead = match *next {
+        let instead = match *self.next.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Attack::Forge) => self.forge(envelope),
             Some(Attack::Replay) => Some(self.old.clone()),
             _ => None,
@@ -159,7 +171,6 @@ impl Proxy {
             return;
         };
         *forged = Some(job);
-        *next = if *next == Some(Attack::Forge) { Some(Attack::Replay) } else { Some(Attack::Damage) };
         answer.body = message(&Down::Offer { job, attempt, envelope: &instead });
     }
 
@@ -169,13 +180,21 @@ impl Proxy {
         seal(Kind::Manifest, frame.payload_unauthenticated(), &[(&self.attacker, Role::Release)]).ok()
     }
 
-    fn damage(&self, answer: &mut Answer) {
+    /// Flips a bit of whatever comes first, until the device asks for that place again in another piece: it has noticed.
+    fn damage(&self, range: &str, answer: &mut Answer) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if *next == Some(Attack::Damage)
+        if *next != Some(Attack::Damage) {
+            return;
+        }
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = |range: &str| range.split('-').next().map(str::to_owned);
+        if damaged.as_deref().is_some_and(|before| before != range && start(before) == start(range)) {
+            *next = None;
+        } else if damaged.as_deref().is_none_or(|before| before == range)
             && let Some(byte) = answer.body.get_mut(100)
         {
             *byte ^= 0x04;
-            *next = None;
+            *damaged = Some(range.to_owned());
         }
     }
 }
