@@ -25,7 +25,7 @@ impl Parts<'_> {
     }
 }
 
-/// Writes one record. See [`App::save`] and [`App::ack_event`].
+/// Writes one record. See [`App::save`](crate::App::save) and [`App::ack_event`](crate::App::ack_event).
 #[derive(Debug)]
 pub struct Save<'m, 'a> {
     pub(super) journal: &'m mut Journal,

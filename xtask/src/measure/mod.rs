@@ -27,7 +27,7 @@ const MEASUREMENTS: [Measurement; 2] = [
     Measurement {
         name: "quickstart",
         about: "one run of the whole flow with the default number of devices",
-        take: |_| quickstart::run(),
+        take: |_| quickstart::run(&[]),
     },
 ];
 
