@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use ota_manifest::JobId;
-use ota_manifest::wire::{Report, Stage};
+use ota_manifest::wire::{Report, RollbackReason, Stage};
 
 use crate::campaign::CampaignNo;
 use crate::clock::UnixMs;
@@ -34,6 +34,8 @@ pub struct Job {
     pub offered: Option<UnixMs>,
     /// When state or progress last changed.
     pub changed: UnixMs,
+    /// When the device last said something new of this attempt, even if it moved nothing.
+    pub heard: UnixMs,
     /// Not offered before this moment.
     pub not_before: UnixMs,
     /// Polls of the device that were answered "nothing" because the campaign had stopped.
@@ -71,6 +73,7 @@ impl Job {
             done: 0,
             offered: None,
             changed: now,
+            heard: now,
             not_before: UnixMs(0),
             turned_away: 0,
             served: 0,
@@ -99,7 +102,7 @@ impl Job {
             if self.seq == Some(report.seq) {
                 return Effect::Duplicate;
             }
-            self.seq = self.seq.max(Some(report.seq));
+            self.hear(report.seq, now);
         }
         let effect = if report.stage.is_terminal() { self.close(report) } else { self.advance(report) };
         match effect {
@@ -110,16 +113,42 @@ impl Job {
         effect
     }
 
+    /// A device that begins again after a failed proof says nothing new for a while and is not silent; one that begins
+    /// again for ever runs out of timeline, and then only what moves the job counts.
+    fn hear(&mut self, seq: u32, now: UnixMs) {
+        if Some(seq) > self.seq {
+            self.seq = Some(seq);
+            if self.events < MAX_JOB_EVENTS {
+                self.heard = now;
+            }
+        }
+    }
+
     fn close(&mut self, report: &Report) -> Effect {
+        let ended = JobState::from(report.stage);
         let current = report.attempt == self.attempt && self.state != JobState::Queued;
         // What an attempt left behind on the device is true whatever the server thought of the attempt meanwhile.
-        let lasting = matches!(report.stage, Stage::Confirmed | Stage::RolledBack { .. });
+        let lasting = match ended {
+            JobState::Confirmed | JobState::RolledBack { .. } => true,
+            JobState::Lost { .. } => self.state == JobState::Confirmed,
+            _ => false,
+        };
         let known = current || (lasting && report.attempt < self.attempt);
         if !known || self.state == JobState::Removed || self.word >= Some(report.seq) {
             return Effect::Late;
         }
         self.word = Some(report.seq);
-        Effect::Moved
+        if self.outweighs(ended) { Effect::Late } else { Effect::Moved }
+    }
+
+    /// Whether what is known says more of the release than the device's last word, and must not be forgotten for it:
+    /// silence is not undone by giving up, nor a rollback by losing the image that it went back to.
+    fn outweighs(&self, ended: JobState) -> bool {
+        matches!(
+            (self.state, ended),
+            (JobState::TimedOut { .. }, JobState::Cancelled)
+                | (JobState::RolledBack { .. }, JobState::Lost { .. })
+        )
     }
 
     fn advance(&mut self, report: &Report) -> Effect {
@@ -169,7 +198,26 @@ impl Job {
             JobKind::Testing => timeouts.testing,
             _ => return None,
         };
-        Some(self.changed.after(allowed))
+        Some(self.changed.max(self.heard).after(allowed))
+    }
+
+    /// Whether it is confirmed because the device ran the release already when it asked, and not by the device's report.
+    ///
+    /// In a store: `state = 'confirmed' AND word IS NULL`.
+    #[must_use]
+    pub fn was_installed_before(&self) -> bool {
+        self.state == JobState::Confirmed && self.word.is_none()
+    }
+
+    /// Whether a failure of this kind may be tried again by the same campaign.
+    pub(crate) fn may_be_retried(&self) -> bool {
+        match self.state {
+            JobState::Failed { .. } | JobState::TimedOut { .. } => true,
+            // The copy was bad; the device rejects nothing and may fetch another. What was confirmed and lost is a
+            // matter of the device: it had its update.
+            JobState::Lost { reason, .. } => reason == RollbackReason::Unproven,
+            _ => false,
+        }
     }
 
     /// Whether one more timeline row may be written; counts it.
@@ -218,7 +266,7 @@ impl JobParts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ota_manifest::wire::{FailedStage, ResetCause, RollbackReason};
+    use ota_manifest::wire::{FailedStage, ResetCause};
 
     const NOW: UnixMs = UnixMs(1000);
 
@@ -266,14 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmed_image_that_is_lost_later_is_a_rollback() {
+    fn a_confirmed_image_that_is_lost_later_is_no_success() {
         let mut job = offered();
         assert_eq!(job.apply(&report(1, 5, Stage::Confirmed), NOW), Effect::Moved);
         let lost =
             Stage::RolledBack { reason: RollbackReason::ConfirmedLost, cause: ResetCause::PowerOn, boots: 0 };
         assert_eq!(job.apply(&report(1, 9, lost), NOW), Effect::Moved);
         assert_eq!(job.apply(&report(1, 5, Stage::Confirmed), NOW), Effect::Late);
-        assert_eq!(job.kind(), JobKind::RolledBack);
+        assert_eq!(job.kind(), JobKind::Failed);
     }
 
     #[test]

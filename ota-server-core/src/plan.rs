@@ -40,7 +40,8 @@ pub struct Plan {
     pub halt: Vec<HaltRule>,
     /// How long a device may stay in each stage.
     pub timeouts: Timeouts,
-    /// Attempts a device gets when it fails or falls silent. A rollback or a refusal is never tried again.
+    /// Attempts a device gets when it fails, gets a copy that does not prove, or falls silent. A failed trial or a refusal is
+    /// never tried again.
     pub max_attempts: u8,
     /// Pause between two attempts of a device, milliseconds.
     pub retry_after_ms: u64,
@@ -144,9 +145,9 @@ pub struct HaltRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The old image runs again.
+    /// The image failed its trial and the old one runs again.
     RolledBack,
-    /// The device could not finish.
+    /// The device could not finish, its copy did not prove, or it lost what it had.
     Failed,
     /// The device refused.
     Rejected,
@@ -164,7 +165,7 @@ crate::names::names!(Outcome {
     Any => "any",
 });
 
-/// How long a device may stay in a stage, milliseconds. Downloading counts from the last progress.
+/// How long a device may stay in a stage, milliseconds, counted from the last new report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
@@ -172,7 +173,7 @@ pub struct Timeouts {
     pub offered: u64,
     /// Accepted and not downloading.
     pub accepted: u64,
-    /// Downloading without progress.
+    /// Downloading and not heard of.
     pub downloading: u64,
     /// Downloaded and not proven.
     pub downloaded: u64,

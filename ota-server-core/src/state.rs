@@ -25,9 +25,19 @@ pub enum JobState {
     Testing,
     /// The image passed its own test, or ran confirmed before the campaign came. The only success.
     Confirmed,
-    /// The old image runs again.
+    /// The old image runs again because the new one failed its trial: a verdict on the release.
     RolledBack {
         /// Why.
+        reason: RollbackReason,
+        /// What reset the device last.
+        cause: ResetCause,
+        /// Boots the image got.
+        boots: u8,
+    },
+    /// Another image runs again, and that says nothing about the release: a copy did not prove, or the device lost what it
+    /// had. Counts as failed. The device does not reject the release and would take it again.
+    Lost {
+        /// Why: [`RollbackReason::Unproven`], [`RollbackReason::ConfirmedLost`] or [`RollbackReason::JournalLost`].
         reason: RollbackReason,
         /// What reset the device last.
         cause: ResetCause,
@@ -74,7 +84,7 @@ impl JobState {
             Self::Testing => JobKind::Testing,
             Self::Confirmed => JobKind::Confirmed,
             Self::RolledBack { .. } => JobKind::RolledBack,
-            Self::Failed { .. } => JobKind::Failed,
+            Self::Lost { .. } | Self::Failed { .. } => JobKind::Failed,
             Self::Rejected { .. } => JobKind::Rejected,
             Self::TimedOut { .. } => JobKind::TimedOut,
             Self::Cancelled => JobKind::Cancelled,
@@ -89,7 +99,7 @@ impl JobState {
         let bare =
             StateColumns { state: self.kind().name(), reason: None, cause: None, boots: None, code: None };
         match *self {
-            Self::RolledBack { reason, cause, boots } => StateColumns {
+            Self::RolledBack { reason, cause, boots } | Self::Lost { reason, cause, boots } => StateColumns {
                 reason: Some(reason.name()),
                 cause: Some(cause.name()),
                 boots: Some(boots),
@@ -111,7 +121,9 @@ impl JobState {
         boots: u8,
         code: u16,
     ) -> Option<Self> {
-        Some(match JobKind::parse(state)? {
+        let kind = JobKind::parse(state)?;
+        let went_back = || Some(Self::went_back(Named::parse(reason?)?, Named::parse(cause?)?, boots));
+        let state = match kind {
             JobKind::Queued => Self::Queued,
             JobKind::Offered => Self::Offered,
             JobKind::Accepted => Self::Accepted,
@@ -121,16 +133,30 @@ impl JobState {
             JobKind::PendingBoot => Self::PendingBoot,
             JobKind::Testing => Self::Testing,
             JobKind::Confirmed => Self::Confirmed,
-            JobKind::RolledBack => {
-                Self::RolledBack { reason: Named::parse(reason?)?, cause: Named::parse(cause?)?, boots }
-            }
-            JobKind::Failed => Self::Failed { at: Named::parse(reason?)?, code },
+            JobKind::RolledBack => went_back()?,
+            JobKind::Failed => match Named::parse(reason?) {
+                Some(at) => Self::Failed { at, code },
+                None => went_back()?,
+            },
             JobKind::Rejected => Self::Rejected { refusal: Named::parse(reason?)? },
             JobKind::TimedOut => Self::TimedOut { stage: Named::parse(reason?)? },
             JobKind::Cancelled => Self::Cancelled,
             JobKind::Superseded => Self::Superseded,
             JobKind::Removed => Self::Removed,
-        })
+        };
+        (state.kind() == kind).then_some(state)
+    }
+
+    /// A device went back. Only a trial that the image failed is a verdict on the release.
+    const fn went_back(reason: RollbackReason, cause: ResetCause, boots: u8) -> Self {
+        match reason {
+            RollbackReason::AttemptsExhausted | RollbackReason::SelfTest | RollbackReason::WindowExpired => {
+                Self::RolledBack { reason, cause, boots }
+            }
+            RollbackReason::Unproven | RollbackReason::ConfirmedLost | RollbackReason::JournalLost => {
+                Self::Lost { reason, cause, boots }
+            }
+        }
     }
 }
 
@@ -144,7 +170,7 @@ impl From<Stage> for JobState {
             Stage::PendingBoot => Self::PendingBoot,
             Stage::Testing => Self::Testing,
             Stage::Confirmed => Self::Confirmed,
-            Stage::RolledBack { reason, cause, boots } => Self::RolledBack { reason, cause, boots },
+            Stage::RolledBack { reason, cause, boots } => Self::went_back(reason, cause, boots),
             Stage::Rejected { refusal } => Self::Rejected { refusal },
             Stage::Failed { at, code } => Self::Failed { at, code },
             Stage::Cancelled => Self::Cancelled,
@@ -191,7 +217,7 @@ pub enum JobKind {
     Confirmed = 8,
     /// [`JobState::RolledBack`].
     RolledBack = 9,
-    /// [`JobState::Failed`].
+    /// [`JobState::Failed`] or [`JobState::Lost`].
     Failed = 10,
     /// [`JobState::Rejected`].
     Rejected = 11,
@@ -238,6 +264,12 @@ impl JobKind {
         Self::Offered <= self && self <= Self::Testing
     }
 
+    /// Between offered and the point from which the device boots the image without asking anybody.
+    #[must_use]
+    pub fn is_reversible(self) -> bool {
+        Self::Offered <= self && self < Self::PendingBoot
+    }
+
     /// Closed.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -280,6 +312,7 @@ mod tests {
             JobState::Queued,
             JobState::Testing,
             JobState::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 },
+            JobState::Lost { reason: RollbackReason::Unproven, cause: ResetCause::PowerOn, boots: 0 },
             JobState::Failed { at: FailedStage::Verifying, code: 513 },
             JobState::Rejected { refusal: Refusal::Unauthentic },
             JobState::TimedOut { stage: JobKind::PendingBoot },
@@ -294,5 +327,12 @@ mod tests {
             assert_eq!(kind as usize, number);
             assert_eq!(Named::parse(kind.name()), Some(kind));
         }
+    }
+
+    #[test]
+    fn columns_that_contradict_each_other_are_no_state() {
+        let failed_trial = JobState::from_columns("failed", Some("self_test"), Some("software"), 1, 0);
+        let lost_copy = JobState::from_columns("rolled_back", Some("unproven"), Some("software"), 1, 0);
+        assert_eq!((failed_trial, lost_copy), (None, None));
     }
 }

@@ -2,20 +2,21 @@
 
 mod common;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::{plan, poll};
 use ota_manifest::wire::{Report, Stage};
-use ota_manifest::{ClassId, DeviceId, JobId, ManifestDraft, Order, VendorId, Version};
-use ota_server_core::artifact::{FsArtifacts, MemoryArtifacts};
+use ota_manifest::{ClassId, DeviceId, Digest, JobId, ManifestDraft, Order, VendorId, Version};
+use ota_server_core::artifact::{ArtifactError, ArtifactStore, FsArtifacts, MemoryArtifacts, Stamp};
 use ota_server_core::auth::{BearerAuth, Credential, Operators};
 use ota_server_core::fleet::{ImageDraftRef, ReleaseDraft};
 use ota_server_core::notify::{Notifier, NotifyError};
 use ota_server_core::signing::SoftwareSigner;
 use ota_server_core::store::{BoxFuture, MemoryStore};
 use ota_server_core::{
-    Actor, Answer, AuditRow, Batch, Clock, Command, Fleet, FleetConfig, FleetError, JobEvent, Parts,
+    Actor, Answer, AuditRow, Batch, Blob, Clock, Command, Fleet, FleetConfig, FleetError, JobEvent, Parts,
     PublishError, ReleaseNo, Role, Snapshot, Store, StoreError, StoreVersion, Target, UnixMs,
 };
 use ota_verify::sign::{Signature, Signer, SignerError};
@@ -61,6 +62,46 @@ impl Store for Disk {
     }
 }
 
+/// A folder of artifacts whose reads can be slow and wrong, and that counts them.
+#[derive(Default)]
+struct Shelf {
+    files: MemoryArtifacts,
+    slow: AtomicBool,
+    damaged: AtomicBool,
+    touched: AtomicUsize,
+    reads: AtomicUsize,
+    /// Reads that were under way at the same time, now and at most.
+    busy: (AtomicUsize, AtomicUsize),
+}
+
+impl ArtifactStore for Shelf {
+    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<Blob, ArtifactError>> {
+        self.files.put(bytes)
+    }
+
+    fn read(&self, digest: Digest, range: Range<u64>) -> BoxFuture<'_, Result<Vec<u8>, ArtifactError>> {
+        Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            let busy = self.busy.0.fetch_add(1, Ordering::SeqCst) + 1;
+            self.busy.1.fetch_max(busy, Ordering::SeqCst);
+            if self.slow.load(Ordering::SeqCst) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            self.busy.0.fetch_sub(1, Ordering::SeqCst);
+            let mut bytes = self.files.read(digest, range).await?;
+            bytes[0] ^= u8::from(self.damaged.load(Ordering::SeqCst));
+            Ok(bytes)
+        })
+    }
+
+    fn stamp(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Stamp>, ArtifactError>> {
+        Box::pin(async move {
+            let tag = self.touched.load(Ordering::SeqCst).to_string();
+            Ok(self.files.stamp(digest).await?.map(|stamp| Stamp { tag, ..stamp }))
+        })
+    }
+}
+
 #[derive(Default)]
 struct Bells(Mutex<Vec<DeviceId>>);
 
@@ -101,6 +142,7 @@ impl Signer for Hsm {
 struct Rig {
     fleet: Fleet,
     disk: Arc<Disk>,
+    shelf: Arc<Shelf>,
     bells: Arc<Bells>,
     hsm: Arc<Hsm>,
     ann: Actor,
@@ -112,18 +154,22 @@ impl Rig {
         let disk = Arc::new(Disk::default());
         let bells = Arc::new(Bells::default());
         let hsm = Arc::new(Hsm { key: SoftwareSigner::from_secret(&[7; 32]), gone: AtomicBool::new(false) });
-        let parts = Parts {
-            store: disk.clone(),
-            artifacts: Arc::new(MemoryArtifacts::new()),
-            signer: hsm.clone(),
-            notifier: bells.clone(),
-            auth: Arc::new(BearerAuth),
-            clock: Arc::new(Watch(AtomicU64::new(1_000_000))),
-            operators: Operators::new(),
-        };
-        let fleet = Fleet::open(parts, FleetConfig::default()).await.unwrap();
+        let shelf = Arc::new(Shelf::default());
+        let fleet = open(&disk, &shelf, &hsm, &bells).await;
         let (ann, bob) = (Actor::new("ann", &[Role::Author]), Actor::new("bob", &[Role::Approver]));
-        Self { fleet, disk, bells, hsm, ann, bob }
+        Self { fleet, disk, shelf, bells, hsm, ann, bob }
+    }
+
+    /// Forgets everything but the disks, which are slow and count from now on.
+    async fn restart(&mut self) {
+        self.fleet = open(&self.disk, &self.shelf, &self.hsm, &self.bells).await;
+        self.shelf.slow.store(true, Ordering::SeqCst);
+        self.shelf.reads.store(0, Ordering::SeqCst);
+        self.shelf.busy.1.store(0, Ordering::SeqCst);
+    }
+
+    fn reads(&self) -> usize {
+        self.shelf.reads.load(Ordering::SeqCst)
     }
 
     async fn publish(&self, sequence: u32) -> Result<ReleaseNo, FleetError> {
@@ -147,6 +193,68 @@ impl Rig {
         fleet.command(&self.bob, Command::Approve(no)).await.unwrap();
         device
     }
+}
+
+async fn open(disk: &Arc<Disk>, shelf: &Arc<Shelf>, hsm: &Arc<Hsm>, bells: &Arc<Bells>) -> Fleet {
+    let parts = Parts {
+        store: disk.clone(),
+        artifacts: shelf.clone(),
+        signer: hsm.clone(),
+        notifier: bells.clone(),
+        auth: Arc::new(BearerAuth),
+        clock: Arc::new(Watch(AtomicU64::new(1_000_000))),
+        operators: Operators::new(),
+    };
+    Fleet::open(parts, FleetConfig::default()).await.unwrap()
+}
+
+/// Image and leaf list.
+const FILES: usize = 2;
+
+#[tokio::test]
+async fn devices_that_ask_together_after_a_restart_cost_one_proof() {
+    let mut rig = Rig::new().await;
+    let device = rig.launch().await;
+    rig.restart().await;
+    let polls = (0..100).map(|_| {
+        let fleet = rig.fleet.clone();
+        tokio::spawn(async move { fleet.poll(device, &poll()).await.unwrap().answer() })
+    });
+    for poll in polls.collect::<Vec<_>>() {
+        assert!(matches!(poll.await.unwrap(), Answer::Offer { .. }));
+    }
+    assert_eq!((rig.reads(), rig.shelf.busy.1.load(Ordering::SeqCst)), (FILES, 1));
+}
+
+#[tokio::test]
+async fn a_damaged_file_of_the_right_size_is_read_once_until_somebody_touches_it() {
+    let mut rig = Rig::new().await;
+    let device = rig.launch().await;
+    rig.shelf.damaged.store(true, Ordering::SeqCst);
+    rig.restart().await;
+    for _ in 0..10 {
+        assert_eq!(rig.fleet.poll(device, &poll()).await.unwrap().answer(), Answer::Idle);
+    }
+    assert_eq!(rig.reads(), FILES);
+    rig.shelf.damaged.store(false, Ordering::SeqCst);
+    rig.shelf.touched.store(1, Ordering::SeqCst);
+    let reply = rig.fleet.poll(device, &poll()).await.unwrap();
+    assert!(matches!(reply.answer(), Answer::Offer { .. }));
+    assert_eq!(rig.reads(), 2 * FILES);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_stop_the_proof_for_the_others() {
+    let mut rig = Rig::new().await;
+    let device = rig.launch().await;
+    rig.restart().await;
+    let fleet = rig.fleet.clone();
+    let gone = tokio::spawn(async move { fleet.poll(device, &poll()).await });
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    gone.abort();
+    let reply = rig.fleet.poll(device, &poll()).await.unwrap();
+    assert!(matches!(reply.answer(), Answer::Offer { .. }));
+    assert!(rig.reads() <= 2 * FILES);
 }
 
 #[tokio::test]
@@ -256,7 +364,6 @@ async fn the_bell_rings_for_a_device_that_a_job_waits_for() {
 
 #[tokio::test]
 async fn files_are_named_by_their_contents_and_nothing_half_written_has_a_name() {
-    use ota_server_core::artifact::{ArtifactError, ArtifactStore};
     let folder = tempfile::tempdir().unwrap();
     let artifacts = FsArtifacts::open(folder.path()).unwrap();
     let blob = artifacts.put(vec![5; 1000]).await.unwrap();
@@ -268,7 +375,7 @@ async fn files_are_named_by_their_contents_and_nothing_half_written_has_a_name()
     for range in [0..1001, 1000..1001, 5..5] {
         assert_eq!(artifacts.read(blob.digest, range).await, Err(ArtifactError::OutOfRange));
     }
-    let missing = ota_manifest::Digest::new([0; 32]);
+    let missing = Digest::new([0; 32]);
     assert_eq!(artifacts.stamp(missing).await.unwrap(), None);
     assert_eq!(artifacts.read(missing, 0..1).await, Err(ArtifactError::Missing(missing)));
     std::fs::write(&file, b"damaged").unwrap();

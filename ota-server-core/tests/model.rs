@@ -46,9 +46,11 @@ fn op() -> impl Strategy<Value = Op> {
 /// How a device's attempt ends.
 fn outcome() -> impl Strategy<Value = Stage> {
     let back = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 };
+    let lost = Stage::RolledBack { reason: RollbackReason::Unproven, cause: ResetCause::PowerOn, boots: 0 };
     prop_oneof![
         12 => Just(Stage::Confirmed),
         1 => Just(back),
+        1 => Just(lost),
         2 => Just(Stage::Failed { at: FailedStage::Downloading, code: 9 }),
     ]
 }

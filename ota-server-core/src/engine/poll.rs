@@ -34,6 +34,7 @@ impl Engine {
             return Answer::Refused(Refusal::Unsupported);
         }
         let jobs = self.devices.jobs(index).to_vec();
+        jobs.iter().for_each(|at| self.release_from_stopped(*at, poll, now));
         let held = jobs.iter().copied().find(|at| self.kind_at(*at).is_some_and(JobKind::is_in_flight));
         let answer = match held {
             Some(at) => self.go_on(at, poll, now),
@@ -60,6 +61,20 @@ impl Engine {
             device.polls += 1;
             device.said = Some(*poll);
             self.changed_devices.insert(index);
+        }
+    }
+
+    /// Takes a job back that a halted or aborted campaign holds, so that the device is free for the fix.
+    ///
+    /// A device that asks is not working. Its job ends as cancelled; if it does work on it after all, its next report is
+    /// answered with [`Answer::Cancel`]. A device that may run the image already answers for it itself.
+    fn release_from_stopped(&mut self, at: JobRef, poll: &Poll, now: UnixMs) {
+        let Some(work) = self.works.get(&at.campaign) else { return };
+        let stopped = matches!(work.campaign.state, CampaignState::Halted { .. } | CampaignState::Aborted);
+        let reversible = work.job(at.rank).is_some_and(|job| job.kind().is_reversible());
+        let release = self.releases.get(&work.campaign.release);
+        if stopped && reversible && release.is_some_and(|release| release.manifest != poll.running) {
+            self.close(at, JobState::Cancelled, now);
         }
     }
 
@@ -125,12 +140,13 @@ impl Engine {
     /// How a job ends without an offer, if what the device says of itself ends it.
     fn verdict(&self, at: JobRef, no: ReleaseNo, poll: &Poll) -> Option<JobState> {
         match self.releases.get(&no)?.fit(poll) {
+            // Asked first: a device with nothing to go back to still runs what failed, and that is no success.
+            Fit::Installed | Fit::Applies if self.rolled_back_before(at, no) => {
+                Some(JobState::Rejected { refusal: Refusal::RejectedBefore })
+            }
             Fit::Installed => Some(JobState::Confirmed),
             Fit::Outdated => Some(JobState::Superseded),
             Fit::Refused(refusal) => Some(JobState::Rejected { refusal }),
-            Fit::Applies if self.rolled_back_before(at, no) => {
-                Some(JobState::Rejected { refusal: Refusal::RejectedBefore })
-            }
             Fit::Applies => None,
         }
     }

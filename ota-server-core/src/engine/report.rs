@@ -8,7 +8,6 @@ use crate::campaign::CampaignState;
 use crate::clock::UnixMs;
 use crate::device::JobRef;
 use crate::job::{Effect, Job, JobParts};
-use crate::state::JobState;
 
 impl Engine {
     pub(super) fn on_report(&mut self, id: DeviceId, report: &Report, now: UnixMs) -> Answer {
@@ -60,7 +59,7 @@ impl Engine {
         let goes_on =
             matches!(work.campaign.state, CampaignState::Running { .. } | CampaignState::Paused { .. });
         let retried = work.change(at.rank, |job| {
-            if !matches!(job.state, JobState::Failed { .. } | JobState::TimedOut { .. }) {
+            if !job.may_be_retried() {
                 return false;
             }
             job.failures = job.failures.saturating_add(1);

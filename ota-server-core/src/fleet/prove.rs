@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ota_manifest::{Alg, ChunkSize, DeviceId, Digest, Frame, Manifest, SecurityVersion};
 use ota_verify::sign::describe_image;
@@ -11,23 +12,44 @@ use ota_verify::{
     AlgSet, AuthError, Authentic, Bootloader, DeviceState, Ed25519Key, Identity, PublicKey, Sha256,
     TargetSlot, Trust, TrustedKey,
 };
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use crate::artifact::{ArtifactError, ArtifactStore, Stamp};
 use crate::fleet::{FleetError, PublishError};
 use crate::release::{Blob, Release, ReleaseImage, ReleaseNo};
 
-/// Proves releases, and remembers which files it has read, so that a poll costs a look at their metadata.
+/// How long files that did not prove are not read again unless somebody touches them: the disk gets another chance.
+const BAD_FOR: Duration = Duration::from_secs(60);
+
+/// Proves releases, and remembers what it found in which files, so that a poll costs a look at their metadata.
+///
+/// One proof at a time for each release: after a restart all devices ask at once, and each proof holds whole images.
 pub(super) struct Prover {
     key: Arc<Ed25519Key>,
     max_image: u64,
-    proven: Mutex<BTreeMap<ReleaseNo, Vec<Stamp>>>,
+    findings: Mutex<BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>>,
+}
+
+/// What a proof found, and in which files.
+struct Finding {
+    stamps: Vec<Stamp>,
+    verdict: Result<(), PublishError>,
+    at: Instant,
+}
+
+impl Finding {
+    /// The verdict, if it is about these files and still believed.
+    fn on(&self, stamps: &[Stamp]) -> Option<Result<(), PublishError>> {
+        let believed = self.verdict.is_ok() || self.at.elapsed() < BAD_FOR;
+        (believed && self.stamps == stamps).then(|| self.verdict.clone())
+    }
 }
 
 impl Prover {
     pub(super) fn new(key: &PublicKey, max_image: u64) -> Result<Self, PublishError> {
         let bytes = <[u8; 32]>::try_from(key.as_bytes()).ok().filter(|_| key.alg() == Alg::Ed25519);
         let key = Arc::new(Ed25519Key::new(bytes.ok_or(PublishError::UnknownAlgorithm)?));
-        Ok(Self { key, max_image, proven: Mutex::default() })
+        Ok(Self { key, max_image, findings: Mutex::default() })
     }
 
     /// Whether envelope and artifacts are what they should be. The outer error is a storage that cannot be asked.
@@ -36,32 +58,37 @@ impl Prover {
         release: &Release,
         artifacts: &dyn ArtifactStore,
     ) -> Result<Result<(), PublishError>, FleetError> {
-        let mut stamps = Vec::new();
-        for blob in release.images.iter().flat_map(|image| [image.payload, image.leaves]) {
-            match artifacts.stamp(blob.digest).await? {
-                Some(stamp) if stamp.size == blob.size => stamps.push(stamp),
-                Some(_) => return Ok(Err(PublishError::Damaged(blob.digest))),
-                None => return Ok(Err(PublishError::ImageMissing(blob.digest))),
-            }
-        }
-        if self.proven().get(&release.no) == Some(&stamps) {
-            return Ok(Ok(()));
-        }
-        let verdict = self.read_and_prove(release, artifacts).await;
-        if verdict.is_ok() {
-            self.proven().insert(release.no, stamps);
-        }
-        match verdict {
+        match self.find(release, artifacts).await {
+            Ok(verdict) => Ok(verdict),
             Err(FleetError::Publish(error)) => Ok(Err(error)),
-            other => other.map(Ok),
+            Err(error) => Err(error),
         }
     }
 
+    async fn find(
+        &self,
+        release: &Release,
+        artifacts: &dyn ArtifactStore,
+    ) -> Result<Result<(), PublishError>, FleetError> {
+        let before = stamps(release, artifacts).await?;
+        let turn = Arc::clone(self.findings().entry(release.no).or_default());
+        let found = turn.lock_owned().await;
+        if let Some(verdict) = found.as_ref().and_then(|finding| finding.on(&before)) {
+            return Ok(verdict);
+        }
+        // Once more, now that it is our turn: what is remembered must not be newer than what is read.
+        let stamps = stamps(release, artifacts).await?;
+        self.read_and_prove(release, artifacts, stamps, found).await
+    }
+
+    /// The proof keeps its turn and its finding even if the caller goes away meanwhile.
     async fn read_and_prove(
         &self,
         release: &Release,
         artifacts: &dyn ArtifactStore,
-    ) -> Result<(), FleetError> {
+        stamps: Vec<Stamp>,
+        mut found: OwnedMutexGuard<Option<Finding>>,
+    ) -> Result<Result<(), PublishError>, FleetError> {
         let mut images = Vec::new();
         for image in &release.images {
             let bytes = read_whole(image.payload, self.max_image, artifacts).await?;
@@ -69,8 +96,12 @@ impl Prover {
             images.push((*image, bytes, leaves));
         }
         let (envelope, key) = (release.envelope.clone(), Arc::clone(&self.key));
-        let task = tokio::task::spawn_blocking(move || prove_bytes(&envelope, &images, &key));
-        Ok(task.await.map_err(|_| FleetError::ShuttingDown)??)
+        let task = tokio::task::spawn_blocking(move || {
+            let verdict = prove_bytes(&envelope, &images, &key);
+            *found = Some(Finding { stamps, verdict: verdict.clone(), at: Instant::now() });
+            verdict
+        });
+        task.await.map_err(|_| FleetError::ShuttingDown)
     }
 
     /// The key that releases must be signed by.
@@ -78,9 +109,22 @@ impl Prover {
         Arc::clone(&self.key)
     }
 
-    fn proven(&self) -> MutexGuard<'_, BTreeMap<ReleaseNo, Vec<Stamp>>> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    fn findings(&self) -> MutexGuard<'_, BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The stamps of a release's artifacts, if all are there and as long as they should be.
+async fn stamps(release: &Release, artifacts: &dyn ArtifactStore) -> Result<Vec<Stamp>, FleetError> {
+    let mut stamps = Vec::new();
+    for blob in release.images.iter().flat_map(|image| [image.payload, image.leaves]) {
+        match artifacts.stamp(blob.digest).await? {
+            Some(stamp) if stamp.size == blob.size => stamps.push(stamp),
+            Some(_) => return Err(PublishError::Damaged(blob.digest).into()),
+            None => return Err(PublishError::ImageMissing(blob.digest).into()),
+        }
+    }
+    Ok(stamps)
 }
 
 pub(super) async fn read_whole(

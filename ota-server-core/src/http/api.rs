@@ -210,6 +210,8 @@ pub struct JobInfo {
     pub offered_ms: Option<u64>,
     /// When state or progress last changed.
     pub changed_ms: u64,
+    /// Confirmed because the device ran the release already when it asked: no success of this campaign.
+    pub installed_before: bool,
     /// Polls answered "nothing" because the campaign had stopped.
     pub turned_away: u32,
     /// Bytes of images and leaf lists sent for it.

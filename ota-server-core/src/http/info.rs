@@ -88,6 +88,7 @@ impl From<JobRow> for JobInfo {
             done: row.job.done,
             offered_ms: row.job.offered.map(|at| at.0),
             changed_ms: row.job.changed.0,
+            installed_before: row.job.was_installed_before(),
             turned_away: row.job.turned_away,
             served: row.job.served,
         }

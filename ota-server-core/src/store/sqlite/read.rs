@@ -161,6 +161,7 @@ fn job(row: &SqliteRow) -> Result<JobRow, StoreError> {
             done: get(row, "done")?,
             offered: maybe_ms(row, "offered_ms")?,
             changed: ms(row, "changed_ms")?,
+            heard: ms(row, "heard_ms")?,
             not_before: ms(row, "not_before_ms")?,
             turned_away: get(row, "turned_away")?,
             served: unsigned(get(row, "served")?),

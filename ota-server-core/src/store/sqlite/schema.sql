@@ -63,17 +63,19 @@ CREATE TABLE IF NOT EXISTS job (
     device        TEXT NOT NULL,
     state         TEXT NOT NULL,    -- queued offered accepted downloading downloaded verified pending_boot testing
                                     -- confirmed rolled_back failed rejected timed_out cancelled superseded removed
-    reason        TEXT,             -- rollback reason, refusal, failed stage or silent stage
-    cause         TEXT,             -- reset cause
+    reason        TEXT,             -- rollback reason (also of a failed job that has a cause), refusal, failed stage or
+                                    -- silent stage
+    cause         TEXT,             -- reset cause of a device that went back
     boots         INTEGER,
     code          INTEGER,
     attempt       INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     seq           INTEGER,          -- highest report sequence seen in this attempt
-    word          INTEGER,          -- sequence of the report that closed it
+    word          INTEGER,          -- sequence of the report that closed it; NULL in a confirmed job: installed before
     done          INTEGER NOT NULL, -- bytes proven and in flash
     offered_ms    INTEGER,          -- last offered anew
     changed_ms    INTEGER NOT NULL,
+    heard_ms      INTEGER NOT NULL, -- the device last said something new of this attempt
     not_before_ms INTEGER NOT NULL,
     turned_away   INTEGER NOT NULL, -- polls answered "nothing" because the campaign had stopped
     served        INTEGER NOT NULL, -- bytes of images and leaf lists sent for this job

@@ -154,12 +154,12 @@ async fn job(to: &mut SqliteConnection, row: &JobRow) -> Result<(), sqlx::Error>
     let (job, columns) = (&row.job, row.job.state.columns());
     sqlx::query(
         "INSERT INTO job (id, campaign, rank, wave, device, state, reason, cause, boots, code, attempt, failures, \
-         seq, word, done, offered_ms, changed_ms, not_before_ms, turned_away, served, events) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
+         seq, word, done, offered_ms, changed_ms, heard_ms, not_before_ms, turned_away, served, events) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason, cause = excluded.cause, \
          boots = excluded.boots, code = excluded.code, attempt = excluded.attempt, failures = excluded.failures, \
          seq = excluded.seq, word = excluded.word, done = excluded.done, offered_ms = excluded.offered_ms, \
-         changed_ms = excluded.changed_ms, not_before_ms = excluded.not_before_ms, \
+         changed_ms = excluded.changed_ms, heard_ms = excluded.heard_ms, not_before_ms = excluded.not_before_ms, \
          turned_away = excluded.turned_away, served = excluded.served, events = excluded.events",
     )
     .bind(row.id.to_string())
@@ -179,6 +179,7 @@ async fn job(to: &mut SqliteConnection, row: &JobRow) -> Result<(), sqlx::Error>
     .bind(job.done)
     .bind(job.offered.map(ms))
     .bind(ms(job.changed))
+    .bind(ms(job.heard))
     .bind(ms(job.not_before))
     .bind(job.turned_away)
     .bind(int(job.served))
