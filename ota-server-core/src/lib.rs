@@ -73,7 +73,7 @@
 //! - `http`: device delivery and the operator's API ([`http`]), with `axum`. Implies `fleet`.
 //! - `sqlite`: [`store::SqliteStore`], with `sqlx`; needs Rust 1.94.
 //! - `fs-artifacts`: [`artifact::FsArtifacts`], with `object_store`.
-//! - `software-signer`: [`signing::SoftwareSigner`], an Ed25519 key in a file.
+//! - `software-signer`: [`signing::SoftwareSigner`], an Ed25519 key in a [`private_file`].
 //!
 //! # Limits
 //! One process owns a store; another one is found out by its version and refused. Jobs of all campaigns are held in memory.
@@ -105,6 +105,8 @@ mod names;
 pub mod notify;
 mod operator;
 mod plan;
+#[cfg(feature = "software-signer")]
+pub mod private_file;
 mod release;
 pub mod rollout;
 #[cfg(feature = "std")]

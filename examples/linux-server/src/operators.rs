@@ -1,12 +1,10 @@
 //! The operators' file: one line each, `name roles token`.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use ota_server_core::auth::{Operators, Token};
-use ota_server_core::{Actor, Role};
+use ota_server_core::{Actor, Role, private_file};
 
 /// The tokens of the two operators that a new server begins with. Two, because nobody approves his own campaign.
 #[derive(Clone)]
@@ -25,13 +23,9 @@ impl std::fmt::Debug for OperatorTokens {
 
 /// Reads the operators from `file`; if it is not there, makes `author` and `approver` and writes it.
 pub(crate) fn open_or_create(file: &Path) -> anyhow::Result<(Operators, OperatorTokens)> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => {
-            check_private(file)?;
-            text
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => create(file)?,
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    let text = match private_file::read(file).with_context(|| format!("cannot use {}", file.display()))? {
+        Some(text) => text.to_string(),
+        None => create(file)?,
     };
     parse(&text).with_context(|| format!("in {}", file.display()))
 }
@@ -40,13 +34,7 @@ fn create(file: &Path) -> anyhow::Result<String> {
     let (author, approver) = (random_token()?, random_token()?);
     let text =
         format!("author author,viewer {}\napprover approver,viewer {}\n", author.expose(), approver.expose());
-    // Written under another name first: a crash must not leave half a file where a whole one is looked for.
-    let draft = file.with_extension("new");
-    let _ = std::fs::remove_file(&draft);
-    let mut open = private().create_new(true).write(true).open(&draft)?;
-    open.write_all(text.as_bytes())?;
-    open.sync_all()?;
-    std::fs::rename(&draft, file)?;
+    private_file::write(file, &text)?;
     Ok(text)
 }
 
@@ -73,34 +61,6 @@ fn parse(text: &str) -> anyhow::Result<(Operators, OperatorTokens)> {
         }
     }
     Ok((operators, tokens))
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(unix)]
-fn check_private(file: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(file)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        bail!("{} can be read by others (mode {mode:o}); run chmod 600 on it", file.display());
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_private(_file: &Path) -> anyhow::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

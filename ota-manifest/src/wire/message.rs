@@ -94,7 +94,7 @@ pub enum Down<'a> {
         #[serde(borrow)]
         bytes: &'a [u8],
     },
-    /// Give the job up. Legal until the device has made it pending.
+    /// Give the job up. Legal until the device has made it pending. Also the answer to a report, which is stored then.
     Cancel {
         /// Which job.
         job: JobId,

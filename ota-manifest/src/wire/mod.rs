@@ -7,7 +7,7 @@
 //!     | -- Up::Fetch{object, first, count} -> |     object 0: leaf list, object 1: payload
 //!     | <------------------- Down::Chunk ---- |
 //!     | -- Up::Report{job, attempt, seq} ---> |     at least once, until acknowledged
-//!     | <--------------------- Down::Ack ---- |
+//!     | <------------ Down::Ack or Cancel --- |     either way the report is stored
 //! ```
 //! A notification is a doorbell: it says "ask", nothing else. The same messages travel in MQTT payloads, HTTP bodies and
 //! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]).

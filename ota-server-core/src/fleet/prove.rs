@@ -76,7 +76,7 @@ impl Prover {
         if let Some(verdict) = found.as_ref().and_then(|finding| finding.on(&before)) {
             return Ok(verdict);
         }
-        // Once more, now that it is our turn: what is remembered must not be newer than what is read.
+        // Once more, now that it is our turn: the files may have been replaced while we waited.
         let stamps = stamps(release, artifacts).await?;
         self.read_and_prove(release, artifacts, stamps, found).await
     }

@@ -1,8 +1,6 @@
 //! An Ed25519 key in a file: for development and small fleets. Whoever can read the file can sign.
 
 use alloc::string::{String, ToString};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -10,6 +8,8 @@ use ota_verify::sign::{Signature, Signer, SignerError};
 use ota_verify::{PublicKey, Tbs};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::private_file::{self, PrivateFileError};
 
 /// Signs with an Ed25519 key that it holds in memory; wiped when dropped.
 ///
@@ -34,10 +34,9 @@ impl SoftwareSigner {
     /// # Errors
     /// [`KeyFileError`] says what to change.
     pub fn open_or_create(file: &Path) -> Result<Self, KeyFileError> {
-        match File::open(file) {
-            Ok(open) => Self::read(&open),
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::create(file),
-            Err(error) => Err(KeyFileError::Io(error.to_string())),
+        match private_file::read(file)? {
+            Some(text) => Self::parse(&text),
+            None => Self::create(file),
         }
     }
 
@@ -50,20 +49,12 @@ impl SoftwareSigner {
     fn create(file: &Path) -> Result<Self, KeyFileError> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(secret.as_mut()).map_err(|error| KeyFileError::Io(error.to_string()))?;
-        // Written under another name first: a crash must not leave half a key where a whole one is looked for.
-        let draft = file.with_extension("new");
-        let _ = std::fs::remove_file(&draft);
-        let mut open = private().write(true).create_new(true).open(&draft).map_err(io)?;
-        let text = Zeroizing::new(hex(&secret));
-        open.write_all(text.as_bytes()).and_then(|()| open.sync_all()).map_err(io)?;
-        std::fs::rename(&draft, file).map_err(io)?;
+        let text = Zeroizing::new(ota_manifest::Digest::new(*secret).to_string());
+        private_file::write(file, &text)?;
         Ok(Self::from_secret(&secret))
     }
 
-    fn read(open: &File) -> Result<Self, KeyFileError> {
-        check_private(open)?;
-        let mut text = Zeroizing::new(String::new());
-        open.take(128).read_to_string(&mut text).map_err(io)?;
+    fn parse(text: &str) -> Result<Self, KeyFileError> {
         let digest: ota_manifest::Digest = text.trim().parse().map_err(|_| KeyFileError::NotAKey)?;
         let secret = Zeroizing::new(*digest.as_bytes());
         Ok(Self::from_secret(&secret))
@@ -103,38 +94,13 @@ pub enum KeyFileError {
     Io(String),
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
-fn io(error: std::io::Error) -> KeyFileError {
-    KeyFileError::Io(error.to_string())
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    ota_manifest::Digest::new(*bytes).to_string()
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(unix)]
-fn check_private(open: &File) -> Result<(), KeyFileError> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = open.metadata().map_err(io)?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyFileError::Exposed(mode)) }
-}
-
-#[cfg(not(unix))]
-fn check_private(_open: &File) -> Result<(), KeyFileError> {
-    Ok(())
+impl From<PrivateFileError> for KeyFileError {
+    fn from(error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::Exposed(mode) => Self::Exposed(mode),
+            PrivateFileError::Io(error) => Self::Io(error.to_string()),
+        }
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -156,7 +122,7 @@ mod tests {
     fn garbage_in_the_key_file_is_not_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("release.key");
-        private().write(true).create_new(true).open(&file).unwrap().write_all(b"hello").unwrap();
+        private_file::write(&file, "hello").unwrap();
         assert_eq!(SoftwareSigner::open_or_create(&file).unwrap_err(), KeyFileError::NotAKey);
     }
 }

@@ -1,0 +1,106 @@
+//! Small files with secrets in them: made whole, readable by their owner only, and refused once others can read them.
+
+use alloc::string::String;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Reads `file`; `None` if it is not there.
+///
+/// # Errors
+/// [`PrivateFileError::Exposed`] if others than its owner may read it, [`PrivateFileError::Io`] if it cannot be read.
+pub fn read(file: &Path) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
+    let mut open = match File::open(file) {
+        Ok(open) => open,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mode = mode(&open)?;
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Exposed(mode));
+    }
+    let mut text = Zeroizing::new(String::new());
+    open.read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+/// Writes `file`. A crash leaves all of it or nothing: it is written under another name first, ending in `.new`.
+///
+/// # Errors
+/// [`PrivateFileError::Io`].
+pub fn write(file: &Path, text: &str) -> Result<(), PrivateFileError> {
+    let draft = file.with_extension("new");
+    let _ = std::fs::remove_file(&draft);
+    let mut open = private().write(true).create_new(true).open(&draft)?;
+    open.write_all(text.as_bytes())?;
+    open.sync_all()?;
+    Ok(std::fs::rename(&draft, file)?)
+}
+
+/// Why a private file cannot be used. The operator's to change.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PrivateFileError {
+    /// Others than its owner may read it.
+    #[error("it can be read by others (mode {0:o}); run chmod 600 on it, and think about new secrets")]
+    Exposed(u32),
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+#[cfg(unix)]
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
+}
+
+#[cfg(not(unix))]
+fn private() -> OpenOptions {
+    OpenOptions::new()
+}
+
+#[cfg(unix)]
+fn mode(open: &File) -> io::Result<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(open.metadata()?.permissions().mode() & 0o777)
+}
+
+/// Who may read a file is not written in a mode here.
+#[cfg(not(unix))]
+fn mode(_open: &File) -> io::Result<u32> {
+    Ok(0)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn private_file_is_made_private_and_refused_once_others_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets");
+        assert!(read(&file).unwrap().is_none());
+        write(&file, "hello").unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&file).unwrap().unwrap().as_str(), "hello");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(read(&file), Err(PrivateFileError::Exposed(0o640))));
+    }
+
+    #[test]
+    fn draft_that_a_crash_left_behind_is_not_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets");
+        std::fs::write(file.with_extension("new"), "hal").unwrap();
+        write(&file, "hello").unwrap();
+        assert_eq!(read(&file).unwrap().unwrap().as_str(), "hello");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
