@@ -4,7 +4,7 @@ mod common;
 
 use common::{Device, Firmware};
 use embedded_storage::nor_flash::NorFlash;
-use ota_manifest::{ResetCause, RollbackReason};
+use ota_manifest::{ResetCause, RollbackReason, SecurityVersion};
 use ota_slots::sim::Lab;
 use ota_slots::{
     Boot, NothingBootable, Opened, RECORD, SlotId, SlotState, Snapshot, WORK_BUFFER, run_blocking,
@@ -92,6 +92,52 @@ fn trial_with_nothing_to_go_back_to_is_stranded_and_may_still_confirm() {
     let confirmed = run_blocking(app.confirm(), &mut device.flash, &layout, &mut buffer, || ());
     assert!(confirmed.is_ok());
     assert_eq!(boot(&mut device, ResetCause::Watchdog), Ok((SlotId::B, SlotState::Confirmed, 2)));
+}
+
+#[test]
+fn journal_cell_that_does_not_take_its_record_is_given_up_for_the_next() {
+    for cell in 0..JOURNAL / RECORD {
+        let mut device = Device::new(Firmware::Healthy, 1);
+        device.flash.stick(cell * RECORD + 64);
+        device.live();
+        assert_eq!(device.handovers.last(), Some(&2), "cell {cell}");
+        device.stays();
+        assert_eq!((&device.events[..], device.flash.violations()), (&[][..], 0), "cell {cell}");
+    }
+}
+
+#[test]
+fn confirm_raises_the_floor_and_what_is_below_it_never_runs_again() {
+    let lab = Lab::new();
+    let mut device = Device::new(Firmware::Healthy, 1);
+    device.new = lab.release_with(2, 5500, |draft| draft.security_version = SecurityVersion(7));
+    assert_eq!(floor(&mut device), SecurityVersion(1));
+    device.live();
+    assert_eq!(floor(&mut device), SecurityVersion(7));
+    // The confirmed image is lost; the old one proves itself, but it is below the floor.
+    let start = slot_start(&device, SlotId::B);
+    device.flash.corrupt(start + 100, &[0; 4]);
+    assert_eq!(boot(&mut device, ResetCause::PowerOn), Err(NothingBootable));
+}
+
+#[test]
+fn trial_does_not_raise_the_floor_so_the_way_back_stays_open() {
+    let lab = Lab::new();
+    let mut device = Device::new(Firmware::Fails, 1);
+    device.new = lab.release_with(2, 5500, |draft| draft.security_version = SecurityVersion(7));
+    device.live();
+    assert_eq!(device.handovers.last(), Some(&1));
+    assert_eq!(floor(&mut device), SecurityVersion(1));
+}
+
+fn floor(device: &mut Device) -> SecurityVersion {
+    let (layout, policy) = (device.layout, device.policy);
+    let (slot, ..) = boot(device, ResetCause::PowerOn).unwrap();
+    let open = Opened::open(&layout, &policy, slot);
+    match run_blocking(open, &mut device.flash, &layout, &mut [0; WORK_BUFFER], || ()) {
+        Ok(Opened::Confirmed(app)) => app.floor(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

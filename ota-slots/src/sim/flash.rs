@@ -15,6 +15,8 @@ pub struct Flash<const WRITE: usize, const PAGE: usize> {
     marginal: Vec<u8>,
     /// Program units written since their page was erased.
     programmed: Vec<bool>,
+    /// Program units that neither programming nor erasing changes any more.
+    stuck: Vec<bool>,
     wear: Vec<u32>,
     erased: u8,
     random: Random,
@@ -126,6 +128,7 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
             bytes: vec![erased; len],
             marginal: vec![0; len],
             programmed: vec![false; len / WRITE],
+            stuck: vec![false; len / WRITE],
             wear: vec![0; len / PAGE],
             erased,
             random: Random(seed ^ 0x9E37_79B9_7F4A_7C15),
@@ -204,6 +207,11 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
         }
     }
 
+    /// Lets the program unit that holds byte `at` keep what it holds for good, without a word: a worn cell.
+    pub fn stick(&mut self, at: usize) {
+        self.stuck[at / WRITE] = true;
+    }
+
     /// Takes note of an operation; the mode if power fails during it.
     fn begin(&mut self, operation: Logged) -> Option<CutMode> {
         let number = self.log.len();
@@ -216,6 +224,9 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
 
     fn write_unit(&mut self, unit: usize, data: &[u8]) {
         self.programmed[unit] = true;
+        if self.stuck[unit] {
+            return;
+        }
         for (index, byte) in (unit * WRITE..).zip(data) {
             let keeps = if self.erased == 0 { self.bytes[index] | byte } else { self.bytes[index] & byte };
             self.bytes[index] = keeps;
@@ -273,6 +284,9 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
 
     fn erase_unit(&mut self, unit: usize) {
         self.programmed[unit] = false;
+        if self.stuck[unit] {
+            return;
+        }
         for index in unit * WRITE..(unit + 1) * WRITE {
             self.bytes[index] = self.erased;
             self.marginal[index] = 0;
