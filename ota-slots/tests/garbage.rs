@@ -46,6 +46,24 @@ fn lost_journal_boots_the_newest_proven_slot_on_trial_and_tells_of_it() {
 }
 
 #[test]
+fn records_that_come_back_to_life_after_a_lost_journal_count_for_nothing() {
+    let mut device = updated();
+    let flip_a_bit_in_every_cell = |device: &mut Device, cells: std::ops::Range<usize>| {
+        for cell in cells {
+            let at = cell * RECORD + 10;
+            let byte = device.flash.bytes()[at] ^ 0x10;
+            device.flash.corrupt(at, &[byte]);
+        }
+    };
+    let cells = JOURNAL / RECORD;
+    flip_a_bit_in_every_cell(&mut device, 0..cells);
+    assert_eq!(boot(&mut device, ResetCause::PowerOn), Ok((SlotId::B, SlotState::Trial, 2)));
+    // What could not be read yesterday can be read today; it would outrank everything written since.
+    flip_a_bit_in_every_cell(&mut device, cells / 2..cells);
+    assert_eq!(boot(&mut device, ResetCause::PowerOn), Ok((SlotId::B, SlotState::Trial, 2)));
+}
+
+#[test]
 fn damaged_confirmed_image_gives_way_to_the_other_slot_and_tells_of_it() {
     let mut device = updated();
     let start = slot_start(&device, SlotId::B);
