@@ -196,11 +196,10 @@ impl<'b> Agent<'b> {
             self.link_lost();
         }
         self.change(|state, _| state.timeout(now));
-        if self.under_way == UnderWay::SelfTest
-            && matches!(&self.state, Some(State::Testing(t)) if t.is_over())
-        {
-            // The self-test outlasted its window: whatever it says now comes too late.
+        if matches!(&self.state, Some(State::Testing(testing)) if testing.is_over()) {
+            // Whatever is still under way, a self-test or an unanswered report, comes too late.
             self.under_way = UnderWay::Nothing;
+            self.core.outbox = None;
         }
         self.core.apply_stall();
     }

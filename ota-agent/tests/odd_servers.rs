@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Device, Ended, Firmware, JOB};
-use ota_agent::{Agent, BootReport, Buffers, Config, Event, Input, Output, Plan, SlotWork, SlotsAnswer};
+use ota_agent::{
+    Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotWork, SlotsAnswer,
+    Started,
+};
 use ota_manifest::wire::{Down, FailedStage, Object, Refusal, ResetCause, Stage, Up};
 use ota_manifest::{JobId, ManifestId};
 use ota_slots::ResumePoint;
@@ -116,6 +119,27 @@ fn server_cannot_silence_a_device_for_longer_than_a_day() {
     assert!(agent.poll_timeout().unwrap() <= 24 * 3600 * 1000);
     agent.handle_input(10, Input::Doorbell);
     assert!(matches!(agent.poll_output(10), Output::Send(_)), "and a doorbell wakes it at once");
+}
+
+#[test]
+fn trial_ends_at_its_deadline_although_a_report_is_still_unanswered() {
+    let context = Context {
+        job: JOB,
+        attempt: 1,
+        progress: Progress::UnderWay,
+        acknowledged: false,
+        confirm_window_s: 10,
+        seq: 1,
+    };
+    let boot = BootReport { started: Started::Trial, opaque: context.encode(), ..BootReport::confirmed() };
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), boot, 7, buffers, 0);
+    while let Output::Event(_) = agent.poll_output(0) {}
+    // The report has left, and nobody answers: a request may take 30 s, the trial has 10.
+    assert_eq!(agent.poll_timeout(), Some(10_000));
+    agent.handle_timeout(10_000);
+    assert!(matches!(agent.poll_output(10_000), Output::Reset));
 }
 
 /// Drives a bare agent through a download whose slot work always succeeds; what it asked the slots for.

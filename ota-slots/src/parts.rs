@@ -1,7 +1,5 @@
 //! Small machines that others are put together from.
 
-use embedded_storage::nor_flash::NorFlashErrorKind;
-
 use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER};
 use crate::{Layout, SlotId};
 
@@ -69,9 +67,4 @@ impl Machine for ErasePages {
         self.next += self.page;
         Step::Op(Op::Erase { at })
     }
-}
-
-/// Anything that went wrong with the flash itself.
-pub(crate) const fn misuse() -> NorFlashErrorKind {
-    NorFlashErrorKind::OutOfBounds
 }

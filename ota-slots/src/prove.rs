@@ -1,6 +1,6 @@
 //! Proof of a slot from the slot alone: envelope, image, and nothing behind the image.
 
-use ota_manifest::{Frame, FrameError, MAX_ENVELOPE, ManifestId, Order, Role, SecurityVersion};
+use ota_manifest::{Frame, FrameError, MAX_ENVELOPE, Order, Role, SecurityVersion};
 use ota_verify::{
     AdmitError, Applicable, AuthError, DeviceState, Identity, ImageStream, ProofError, Trust, VerifiedImage,
 };
@@ -69,36 +69,6 @@ impl SlotError {
     }
 }
 
-/// The history a proof is held against.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct History<'h> {
-    pub(crate) running: Option<Order>,
-    pub(crate) floor: SecurityVersion,
-    pub(crate) rejected: &'h [ManifestId],
-}
-
-impl Policy<'_> {
-    pub(crate) fn admit<'e>(
-        &self,
-        envelope: &'e [u8],
-        layout: &Layout,
-        slot: SlotId,
-        history: &History<'_>,
-    ) -> Result<Applicable<'e>, SlotError> {
-        let frame = Frame::parse_prefix(envelope).map_err(SlotError::Frame)?;
-        let authentic = self.trust.authenticate(frame, Role::Release).map_err(SlotError::Auth)?;
-        let state = DeviceState {
-            identity: self.identity,
-            running: history.running,
-            floor: history.floor,
-            rejected: history.rejected,
-            target: layout.target(slot),
-            bootloader: self.descriptor.bootloader(),
-        };
-        authentic.admit(&state).map_err(SlotError::Admit)
-    }
-}
-
 /// Reads a slot and proves it.
 #[derive(Debug)]
 pub(crate) struct Prove<'a> {
@@ -150,12 +120,26 @@ impl<'a> Prove<'a> {
     }
 
     fn check_envelope(&mut self, buffer: &[u8; WORK_BUFFER]) -> Step<Result<VerifiedImage, SlotError>> {
-        let history = History { running: self.running, floor: self.floor, rejected: &[] };
         let envelope = buffer.get(..MAX_ENVELOPE).unwrap_or(buffer);
-        match self.policy.admit(envelope, self.layout, self.slot, &history) {
+        match self.admit(envelope) {
             Ok(applicable) => self.read_piece(applicable.into_stream(), 0),
             Err(error) => self.fail(error),
         }
+    }
+
+    fn admit<'e>(&self, envelope: &'e [u8]) -> Result<Applicable<'e>, SlotError> {
+        let frame = Frame::parse_prefix(envelope).map_err(SlotError::Frame)?;
+        let authentic = self.policy.trust.authenticate(frame, Role::Release).map_err(SlotError::Auth)?;
+        let state = DeviceState {
+            identity: self.policy.identity,
+            running: self.running,
+            floor: self.floor,
+            // Looked at before a slot is filled; what is there now is proven, not chosen.
+            rejected: &[],
+            target: self.layout.target(self.slot),
+            bootloader: self.policy.descriptor.bootloader(),
+        };
+        authentic.admit(&state).map_err(SlotError::Admit)
     }
 
     /// Reads on to the end of the image's last page: what follows the image there must be erased.

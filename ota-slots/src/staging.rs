@@ -12,7 +12,7 @@ use ota_verify::{ChunkTree, LEAF_LEN, Sha256, digests_equal, leaf_hash};
 use thiserror::Error;
 
 use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
-use crate::parts::{ErasePages, PIECE, WriteBytes, misuse};
+use crate::parts::{ErasePages, PIECE, WriteBytes};
 use crate::{Layout, SlotId};
 
 /// An update on its way into the other slot. Made by `App::begin`, ended by `App::finish`.
@@ -389,10 +389,8 @@ impl<'d> StoreChunk<'d> {
         if !digests_equal(&leaf_in(buffer), &leaf_hash(self.chunk, self.bytes)) {
             return Err(StoreError::WrongDigest);
         }
-        let at = self
-            .chunk
-            .checked_mul(self.staging.image.chunk_size.bytes())
-            .ok_or(StoreError::Flash(misuse()))?;
+        let at =
+            self.chunk.checked_mul(self.staging.image.chunk_size.bytes()).ok_or(StoreError::OutOfRange)?;
         Ok(WriteBytes::new(self.staging.layout, self.staging.slot, at, self.bytes))
     }
 }

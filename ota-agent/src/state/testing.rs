@@ -72,7 +72,7 @@ impl Testing {
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
-        Some(self.deadline)
+        (!self.expired).then_some(self.deadline)
     }
 }
 
