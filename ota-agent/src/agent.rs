@@ -72,6 +72,8 @@ pub(crate) struct Core<'b> {
     log: [Option<Event>; LOG],
     /// Nothing is sent before this time, ms.
     paused_until: u64,
+    /// Somebody rang while something else was under way: work is to be asked for after that.
+    rung: bool,
     now: u64,
     stalled: bool,
     /// Requests for chunks since something last reached the flash.
@@ -97,6 +99,7 @@ impl<'b> Agent<'b> {
             outbox: None,
             log: [None; LOG],
             paused_until: 0,
+            rung: false,
             now,
             stalled: false,
             fruitless: 0,
@@ -125,9 +128,13 @@ impl<'b> Agent<'b> {
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
             Input::Doorbell => {
                 self.core.paused_until = now;
-                self.change(|state, _| match state {
-                    State::Idle(_) => State::Idle(Idle::now()),
-                    other => other,
+                let free = self.under_way == UnderWay::Nothing;
+                self.change(|state, core| match state {
+                    State::Idle(_) if free => State::Idle(Idle::now()),
+                    busy => {
+                        core.rung = true;
+                        busy
+                    }
                 });
             }
         }
@@ -288,7 +295,8 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
             core.repeat_terminal(stage);
             State::Reporting(Reporting { stage })
         }
-        _ => State::Idle(Idle::now()),
+        _ if core.config.ask_at_boot || core.has_job() => State::Idle(Idle::now()),
+        _ => State::Idle(Idle::later(core, now, 0)),
     }
 }
 
@@ -317,6 +325,11 @@ impl Core<'_> {
         self.context.progress = progress;
         self.context.acknowledged = self.context.job == NO_JOB;
         self.context.seq = self.terminal_seq;
+    }
+
+    /// Whether somebody rang meanwhile; asked once.
+    pub(crate) fn take_rung(&mut self) -> bool {
+        core::mem::take(&mut self.rung)
     }
 
     /// Queues a report. A newer one takes the place of one that has not left yet: only the last matters.

@@ -13,6 +13,10 @@ pub struct Config {
     pub bootloader: u16,
     /// How often to ask for work when the server does not say.
     pub poll_interval_ms: u32,
+    /// Whether to ask for work right after a boot. A device with a doorbell need not: it asks when it is rung, or after
+    /// an interval, so that a region whose power comes back does not fall upon its server. An update that is under way
+    /// is gone on with at once in any case.
+    pub ask_at_boot: bool,
     /// How long to wait for an answer.
     pub request_timeout_ms: u32,
     /// First and longest pause after a failure; each pause is drawn evenly from zero to twice the last limit.
@@ -29,6 +33,7 @@ impl Default for Config {
             hardware: 0,
             bootloader: 1,
             poll_interval_ms: 300_000,
+            ask_at_boot: true,
             request_timeout_ms: 30_000,
             backoff_ms: (1_000, 300_000),
             confirm_needs_server: true,

@@ -122,6 +122,51 @@ fn server_cannot_silence_a_device_for_longer_than_a_day() {
 }
 
 #[test]
+fn bell_that_rings_while_an_answer_is_awaited_is_not_lost() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Send(_)));
+    // The server answered before it had anything; the answer is still on its way when the bell rings.
+    agent.handle_input(5, Input::Doorbell);
+    assert!(matches!(agent.poll_output(5), Output::Wait), "one request at a time");
+    agent.handle_input(10, Input::Message(Down::Idle { retry_after_ms: 0 }));
+    assert!(matches!(agent.poll_output(10), Output::Send(Up::Poll(_))));
+    agent.handle_input(20, Input::Message(Down::Idle { retry_after_ms: 0 }));
+    assert!(matches!(agent.poll_output(20), Output::Wait), "one bell, one more request");
+}
+
+#[test]
+fn device_with_a_bell_and_nothing_under_way_waits_to_be_rung() {
+    let config = Config { ask_at_boot: false, poll_interval_ms: 3_600_000, ..Config::default() };
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(config, BootReport::confirmed(), 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Wait));
+    assert!(agent.poll_timeout().unwrap() > 2_000_000, "it asks all the same, within its interval");
+    agent.handle_input(10, Input::Doorbell);
+    assert!(matches!(agent.poll_output(10), Output::Send(Up::Poll(_))));
+}
+
+#[test]
+fn device_with_a_bell_and_an_update_under_way_asks_at_boot() {
+    let context = Context {
+        job: JOB,
+        attempt: 1,
+        progress: Progress::UnderWay,
+        acknowledged: false,
+        confirm_window_s: 10,
+        seq: 1,
+    };
+    let config = Config { ask_at_boot: false, ..Config::default() };
+    let boot = BootReport { opaque: context.encode(), ..BootReport::confirmed() };
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(config, boot, 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Send(Up::Poll(_))));
+}
+
+#[test]
 fn trial_ends_at_its_deadline_although_a_report_is_still_unanswered() {
     let context = Context {
         job: JOB,

@@ -106,7 +106,7 @@ impl ArtifactStore for Shelf {
 struct Bells(Mutex<Vec<DeviceId>>);
 
 impl Notifier for Bells {
-    fn notify(&self, device: DeviceId, _job: JobId) -> BoxFuture<'_, Result<(), NotifyError>> {
+    fn notify(&self, device: DeviceId, _job: Option<JobId>) -> BoxFuture<'_, Result<(), NotifyError>> {
         self.0.lock().unwrap().push(device);
         Box::pin(std::future::ready(Ok(())))
     }

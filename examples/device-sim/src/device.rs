@@ -198,6 +198,7 @@ impl Session<'_> {
             hardware: HARDWARE,
             bootloader: BOOTLOADER,
             poll_interval_ms: timing.poll_interval_ms,
+            ask_at_boot: true,
             request_timeout_ms: timing.request_timeout_ms,
             backoff_ms: timing.backoff_ms,
             confirm_needs_server: true,

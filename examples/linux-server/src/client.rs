@@ -183,6 +183,14 @@ impl OperatorClient {
         self.send(Method::DELETE, &format!("/devices/{device}"), Vec::new()).map(|_| ())
     }
 
+    /// Tells a device to ask now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ring(&self, device: &str) -> Result<(), ClientError> {
+        self.send(Method::POST, &format!("/devices/{device}/ring"), Vec::new()).map(|_| ())
+    }
+
     /// Audit rows after number `after`, at most a thousand.
     ///
     /// # Errors

@@ -23,7 +23,11 @@ impl Idle {
         Self { ask_at: 0, asking: true }
     }
 
+    /// Asks when the server says or the interval is over; at once if the bell rang while something else was done.
     pub(crate) fn later(core: &mut Core<'_>, now: u64, retry_after_ms: u32) -> Self {
+        if core.take_rung() {
+            return Self::now();
+        }
         let interval = if retry_after_ms == 0 { core.config.poll_interval_ms } else { retry_after_ms };
         let interval = interval.min(LONGEST_WAIT_MS);
         Self { ask_at: now.saturating_add(core.backoff.spread(u64::from(interval))), asking: false }

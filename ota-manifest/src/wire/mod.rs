@@ -10,13 +10,14 @@
 //!     | <------------ Down::Ack or Cancel --- |     either way the report is stored
 //! ```
 //! A notification is a doorbell: it says "ask", nothing else. The same messages travel in MQTT payloads, HTTP bodies and
-//! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]).
+//! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]); for MQTT see [`topic`].
 //!
 //! # Compatibility
 //! Variants are numbered by their order and only ever appended; a released variant's fields never change. Golden vectors
 //! freeze the bytes. [`PROTOCOL`] rises only for what an older peer could misread.
 
 pub mod path;
+pub mod topic;
 
 mod codec;
 mod message;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::artifact::ArtifactError;
 use crate::error::CommandError;
+use crate::notify::NotifyError;
 use crate::store::StoreError;
 
 /// Why the fleet did not do it.
@@ -27,6 +28,9 @@ pub enum FleetError {
     /// The artifact store failed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// A device could not be told to ask.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The operating system has no randomness to give.
     #[error("no random numbers: {0}")]
     Random(String),

@@ -32,6 +32,7 @@ use crate::auth::{Credential, DeviceAuth, Operators, Token};
 use crate::campaign::{CampaignNo, Target};
 use crate::clock::{Clock, UnixMs};
 use crate::engine::{Answer, Engine, Event, LiveObject};
+use crate::error::CommandError;
 use crate::notify::Notifier;
 use crate::operator::{Actor, Command, Role};
 use crate::plan::Plan;
@@ -141,7 +142,7 @@ impl Fleet {
         }
         self.inner.core.settle(taken).await?;
         for (device, job) in &taken.bells {
-            let _ = self.inner.notifier.notify(*device, *job).await;
+            let _ = self.inner.notifier.notify(*device, Some(*job)).await;
         }
         Ok(())
     }
@@ -160,6 +161,8 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Store`] or [`FleetError::Artifact`]: try again later; nothing was promised.
     pub async fn poll(&self, device: DeviceId, poll: &Poll) -> Result<Reply, FleetError> {
+        // First of all: a bell that rings for what this poll does not yet see must go on ringing.
+        self.inner.notifier.heard(device);
         for no in self.look(|engine| engine.candidates(device)) {
             self.prove(no).await?;
         }
@@ -304,6 +307,17 @@ impl Fleet {
         let token = Token::for_device(device, random()?);
         self.command(actor, Command::Enrol { device, name, token: token.digest() }).await?;
         Ok((device, token))
+    }
+
+    /// Tells a device to ask now, whether or not anything waits for it.
+    ///
+    /// # Errors
+    /// [`CommandError::NoDevice`], [`FleetError::Command`] without the author's role, or
+    /// [`FleetError::Notify`] if there is no way to tell it.
+    pub async fn ring_for(&self, actor: &Actor, device: DeviceId) -> Result<(), FleetError> {
+        actor.need(Role::Author)?;
+        self.look(|engine| engine.token_of(device)).ok_or(CommandError::NoDevice)?;
+        Ok(self.inner.notifier.notify(device, None).await?)
     }
 
     /// What happened to a job, oldest first.

@@ -69,6 +69,7 @@ pub fn operator_routes(fleet: Fleet) -> Router {
         .route("/jobs/{job}", get(operator::job))
         .route("/devices", post(operator::enrol).get(operator::devices))
         .route("/devices/{device}", delete(operator::remove))
+        .route("/devices/{device}/ring", post(operator::ring))
         .route("/audit", get(operator::audit))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .route("/images", put(operator::upload).layer(DefaultBodyLimit::max(max_image)))

@@ -179,6 +179,15 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn ring(
+    State(fleet): State<Fleet>,
+    Caller(actor): Caller,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, ApiError> {
+    fleet.ring_for(&actor, parsed(&path?.0, "device")?).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 pub(super) async fn audit(
     State(fleet): State<Fleet>,
     _: Caller,

@@ -69,6 +69,7 @@ impl From<FleetError> for ApiError {
             FleetError::Publish(error) if error.is_signers_fault() => (StatusCode::BAD_GATEWAY, "signer"),
             FleetError::Publish(_) => (StatusCode::UNPROCESSABLE_ENTITY, "operator"),
             FleetError::Store(_) | FleetError::Artifact(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
+            FleetError::Notify(_) => (StatusCode::SERVICE_UNAVAILABLE, "bell"),
             FleetError::Random(_) | FleetError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "server"),
         };
         if status.is_server_error() {
