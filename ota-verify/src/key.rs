@@ -1,5 +1,8 @@
 //! Keys and the algorithms behind them.
 
+use core::fmt;
+use core::str::FromStr;
+
 use ota_manifest::{Alg, KeyId};
 use thiserror::Error;
 
@@ -37,6 +40,8 @@ impl AlgSet {
     pub const NONE: Self = Self(0);
     /// Ed25519 alone.
     pub const ED25519: Self = Self::NONE.with(Alg::Ed25519);
+    /// P-256 alone.
+    pub const P256: Self = Self::NONE.with(Alg::P256);
 
     /// The set and `alg`.
     #[must_use]
@@ -63,21 +68,45 @@ impl AlgSet {
     }
 }
 
-/// A public key as bytes.
+/// A public key as bytes. In text it is hexadecimal, and its length says which algorithm it is for.
+///
+/// It checks signatures itself ([`VerifyKey`]), for programs that learn at run time which key they are to trust. Firmware
+/// that knows its key names the algorithm's own type instead, so that the other algorithms are not linked.
+///
+/// ```
+/// use ota_manifest::Alg;
+/// use ota_verify::PublicKey;
+/// let key: PublicKey = "07".repeat(32).parse().unwrap();
+/// assert_eq!((key, key.alg()), (PublicKey::ed25519([7; 32]), Alg::Ed25519));
+/// assert_eq!(key.to_string(), "07".repeat(32));
+/// assert!("07".repeat(33).parse::<PublicKey>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey {
     alg: Alg,
     len: u8,
-    bytes: [u8; 65],
+    bytes: [u8; Self::MAX],
 }
 
 impl PublicKey {
+    const MAX: usize = 65;
+
     /// An Ed25519 key, 32 bytes (RFC 8032).
     #[must_use]
     pub fn ed25519(key: [u8; 32]) -> Self {
-        let mut bytes = [0; 65];
-        bytes.iter_mut().zip(key).for_each(|(to, from)| *to = from);
-        Self { alg: Alg::Ed25519, len: 32, bytes }
+        Self::of(Alg::Ed25519, &key)
+    }
+
+    /// A P-256 key, 65 bytes: 0x04, x and y (SEC 1, uncompressed).
+    #[must_use]
+    pub fn p256(key: [u8; 65]) -> Self {
+        Self::of(Alg::P256, &key)
+    }
+
+    fn of(alg: Alg, key: &[u8]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        Self { alg, len: u8::try_from(key.len()).unwrap_or(u8::MAX), bytes }
     }
 
     /// The algorithm.
@@ -98,6 +127,68 @@ impl PublicKey {
         key_id(self.alg, self.as_bytes())
     }
 }
+
+impl VerifyKey for PublicKey {
+    fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    fn key_id(&self) -> KeyId {
+        self.key_id()
+    }
+
+    /// Refuses what this build has no algorithm for.
+    #[cfg_attr(
+        not(any(feature = "ed25519", feature = "p256")),
+        allow(unused_variables, reason = "a build without algorithms refuses everything")
+    )]
+    fn verify(&self, tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
+        match (self.alg, self.as_bytes()) {
+            #[cfg(feature = "ed25519")]
+            (Alg::Ed25519, key) => {
+                let key = key.try_into().map_err(|_| SignatureRefused)?;
+                crate::Ed25519Key::new(key).verify(tbs, signature)
+            }
+            #[cfg(feature = "p256")]
+            (Alg::P256, key) => {
+                let key = key.try_into().map_err(|_| SignatureRefused)?;
+                crate::P256Key::new(key).verify(tbs, signature)
+            }
+            _ => Err(SignatureRefused),
+        }
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = NotAKey;
+
+    fn from_str(text: &str) -> Result<Self, NotAKey> {
+        let (alg, point) = match text.len() {
+            64 => (Alg::Ed25519, true),
+            130 => (Alg::P256, text.starts_with("04")),
+            _ => return Err(NotAKey),
+        };
+        let mut key = Self::of(alg, &[]);
+        key.len = u8::try_from(text.len() / 2).map_err(|_| NotAKey)?;
+        for (byte, digits) in key.bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = core::str::from_utf8(digits).map_err(|_| NotAKey)?;
+            let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            *byte = u8::from_str_radix(digits, 16).ok().filter(|_| hexadecimal && point).ok_or(NotAKey)?;
+        }
+        Ok(key)
+    }
+}
+
+/// Text that is no public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a public key has 64 hexadecimal digits (Ed25519), or 130 that begin with 04 (P-256)")]
+pub struct NotAKey;
 
 pub(crate) fn key_id(alg: Alg, key: &[u8]) -> KeyId {
     let digest = Sha256::of(&[&[alg as u8], key]);

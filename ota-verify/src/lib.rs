@@ -59,6 +59,7 @@
 //!
 //! # Features
 //! - `ed25519` (default): [`Ed25519Key`], strict verification (RFC 8032 with the extra checks of `verify_strict`).
+//! - `p256`: [`P256Key`], ECDSA over P-256 with SHA-256, for keys in tokens that know no Ed25519.
 //! - `sign`: building and signing envelopes ([`sign`]); uses an allocator, for servers and release tools.
 //!
 //! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: measured, it takes 25.8 KB of
@@ -80,6 +81,8 @@ mod error;
 mod hardened;
 mod hash;
 mod key;
+#[cfg(feature = "p256")]
+mod p256;
 mod policy;
 mod proof;
 #[cfg(feature = "sign")]
@@ -87,13 +90,15 @@ pub mod sign;
 mod tbs;
 mod trust;
 
+#[cfg(feature = "p256")]
+pub use self::p256::P256Key;
 pub use chunks::{ChunkTree, LEAF_LEN, leaf_hash};
 #[cfg(feature = "ed25519")]
 pub use ed25519::Ed25519Key;
 pub use error::{AdmitError, AuthError, ProofError};
 pub use hardened::Hardened;
 pub use hash::{Sha256, digests_equal};
-pub use key::{AlgSet, PublicKey, SignatureRefused, VerifyKey};
+pub use key::{AlgSet, NotAKey, PublicKey, SignatureRefused, VerifyKey};
 pub use policy::{Bootloader, DeviceState, Identity, TargetSlot};
 pub use proof::{Applicable, ImageStream, VerifiedImage};
 pub use tbs::{Tbs, frame_digest, manifest_id};

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use ota_manifest::{ClassId, DeviceId, Digest, MAX_ENVELOPE, Role, VendorId};
+use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE, Role, VendorId};
 use ota_slots::{
     BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
     run_blocking,
 };
-use ota_verify::{AlgSet, Ed25519Key, Identity, Trust, TrustedKey};
+use ota_verify::{AlgSet, Identity, PublicKey, Trust, TrustedKey};
 use serde::{Deserialize, Serialize};
 
 use crate::FlashFile;
@@ -21,6 +21,8 @@ pub const SLOT_BYTES: u32 = 1024 * 1024;
 pub const WINDOW_BYTES: usize = 4 * flash_file::PAGE;
 /// Version of the simulated bootloader.
 pub(crate) const BOOTLOADER: u16 = 1;
+/// What the simulated bootloader can check; which one counts is up to the key that is burnt in.
+const ALGORITHMS: AlgSet = AlgSet::ED25519.with(Alg::P256);
 /// Hardware revision of the simulated board.
 pub(crate) const HARDWARE: u16 = 1;
 
@@ -64,7 +66,7 @@ pub struct Factory {
     pub server: String,
     /// Bearer token of the device.
     pub token: String,
-    /// Release key, 64 hexadecimal digits.
+    /// Release key: 64 hexadecimal digits (Ed25519) or 130 (P-256).
     pub release_key: String,
 }
 
@@ -93,13 +95,13 @@ impl Factory {
     /// # Errors
     /// If id or key are not hexadecimal.
     pub fn policy(&self) -> Result<&'static Policy<'static>> {
-        let key: Digest = self.release_key.parse().context("release key")?;
-        let key: &'static Ed25519Key = Box::leak(Box::new(Ed25519Key::new(*key.as_bytes())));
+        let key: PublicKey = self.release_key.parse().context("release key")?;
+        let key: &'static PublicKey = Box::leak(Box::new(key));
         let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([TrustedKey::new(Role::Release, key)]));
         let identity =
             Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
         let trust = Trust::pinned(keys);
-        let descriptor = BootDescriptor::new(BOOTLOADER, AlgSet::ED25519, &LAYOUT, trust.digest());
+        let descriptor = BootDescriptor::new(BOOTLOADER, ALGORITHMS, &LAYOUT, trust.digest());
         Ok(Box::leak(Box::new(Policy { trust, identity, descriptor })))
     }
 }

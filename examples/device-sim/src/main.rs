@@ -89,7 +89,7 @@ struct ProvisionArgs {
     /// Bearer token of the device.
     #[arg(long)]
     token: String,
-    /// Release key, 64 hexadecimal digits.
+    /// Release key: 64 hexadecimal digits (Ed25519) or 130 (P-256).
     #[arg(long)]
     key: String,
     /// First image, linked for slot A, trailer included.

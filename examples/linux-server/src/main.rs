@@ -21,14 +21,10 @@ async fn main() -> anyhow::Result<()> {
 
 /// Tells whoever started it where everything is. Nobody listening any more is no reason to stop.
 fn announce(server: &Running, data: &Path) {
-    let (key, operators) = (hex(server.release_key().as_bytes()), data.join("operator.tokens"));
+    let (key, operators) = (server.release_key(), data.join("operator.tokens"));
     let text =
         format!("listening    {}\nrelease key  {key}\noperators    {}\n", server.url(), operators.display());
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(unix)]

@@ -180,8 +180,7 @@ impl Cast {
         let id = device_id(self.options.seed, number).to_string();
         let request = NewDevice { device: Some(id.clone()), name: format!("device {number}") };
         let token = self.author.enrol(&request)?.token;
-        let key = self.server.release_key();
-        let release_key = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let release_key = self.server.release_key().to_string();
         Ok(Factory { id, server: self.server.url(), token, release_key })
     }
 

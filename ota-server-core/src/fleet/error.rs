@@ -66,9 +66,6 @@ pub enum PublishError {
     /// The manifest is one that no device would take, the operator's fault; or a key did not sign, the signer's.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The server cannot check signatures of this algorithm, so it will not offer them.
-    #[error("the signing key's algorithm cannot be verified by this build")]
-    UnknownAlgorithm,
     /// The envelope that came back from the signer does not verify. The signer's fault: wrong key or broken device.
     #[error("the signed envelope does not verify: {0}")]
     Unauthentic(#[from] AuthError),
@@ -84,7 +81,7 @@ impl PublishError {
     /// Whether the key's place is at fault: the operator cannot repair it by asking for something else.
     #[must_use]
     pub const fn is_signers_fault(&self) -> bool {
-        matches!(self, Self::Seal(SealError::Signer(_)) | Self::Unauthentic(_) | Self::UnknownAlgorithm)
+        matches!(self, Self::Seal(SealError::Signer(_)) | Self::Unauthentic(_))
     }
 }
 

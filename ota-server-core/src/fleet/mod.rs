@@ -96,10 +96,9 @@ impl Fleet {
     /// Goes on where the store left off.
     ///
     /// # Errors
-    /// [`FleetError::Store`] if the store cannot be read, [`PublishError::UnknownAlgorithm`] if the signer's signatures
-    /// cannot be checked by this build.
+    /// [`FleetError::Store`] if the store cannot be read.
     pub async fn open(parts: Parts, config: FleetConfig) -> Result<Self, FleetError> {
-        let prover = Prover::new(&parts.signer.public_key(), config.max_image)?;
+        let prover = Prover::new(parts.signer.public_key(), config.max_image);
         let core = Core::open(parts.store).await?;
         let Parts { artifacts, signer, notifier, auth, clock, operators, .. } = parts;
         let inner = Inner { core, artifacts, signer, notifier, auth, clock, operators, prover, config };

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ota_manifest::{Alg, ChunkSize, DeviceId, Digest, Frame, Manifest, SecurityVersion};
+use ota_manifest::{ChunkSize, DeviceId, Digest, Frame, Manifest, SecurityVersion};
 use ota_verify::sign::describe_image;
 use ota_verify::{
-    AlgSet, AuthError, Authentic, Bootloader, DeviceState, Ed25519Key, Identity, PublicKey, Sha256,
-    TargetSlot, Trust, TrustedKey,
+    AlgSet, AuthError, Authentic, Bootloader, DeviceState, Identity, PublicKey, Sha256, TargetSlot, Trust,
+    TrustedKey,
 };
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
@@ -25,7 +25,7 @@ const BAD_FOR: Duration = Duration::from_secs(60);
 ///
 /// One proof at a time for each release: after a restart all devices ask at once, and each proof holds whole images.
 pub(super) struct Prover {
-    key: Arc<Ed25519Key>,
+    key: PublicKey,
     max_image: u64,
     findings: Mutex<BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>>,
 }
@@ -46,10 +46,8 @@ impl Finding {
 }
 
 impl Prover {
-    pub(super) fn new(key: &PublicKey, max_image: u64) -> Result<Self, PublishError> {
-        let bytes = <[u8; 32]>::try_from(key.as_bytes()).ok().filter(|_| key.alg() == Alg::Ed25519);
-        let key = Arc::new(Ed25519Key::new(bytes.ok_or(PublishError::UnknownAlgorithm)?));
-        Ok(Self { key, max_image, findings: Mutex::default() })
+    pub(super) fn new(key: PublicKey, max_image: u64) -> Self {
+        Self { key, max_image, findings: Mutex::default() }
     }
 
     /// Whether envelope and artifacts are what they should be. The outer error is a storage that cannot be asked.
@@ -95,7 +93,7 @@ impl Prover {
             let leaves = read_whole(image.leaves, self.max_image, artifacts).await?;
             images.push((*image, bytes, leaves));
         }
-        let (envelope, key) = (release.envelope.clone(), Arc::clone(&self.key));
+        let (envelope, key) = (release.envelope.clone(), self.key);
         let task = tokio::task::spawn_blocking(move || {
             let verdict = prove_bytes(&envelope, &images, &key);
             *found = Some(Finding { stamps, verdict: verdict.clone(), at: Instant::now() });
@@ -105,8 +103,8 @@ impl Prover {
     }
 
     /// The key that releases must be signed by.
-    pub(super) fn key(&self) -> Arc<Ed25519Key> {
-        Arc::clone(&self.key)
+    pub(super) fn key(&self) -> PublicKey {
+        self.key
     }
 
     fn findings(&self) -> MutexGuard<'_, BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>> {
@@ -146,7 +144,7 @@ pub(super) async fn read_whole(
 pub(super) fn prove_bytes(
     envelope: &[u8],
     images: &[(ReleaseImage, Vec<u8>, Vec<u8>)],
-    key: &Ed25519Key,
+    key: &PublicKey,
 ) -> Result<(), PublishError> {
     for (image, bytes, leaves) in images {
         let authentic = authenticate(envelope, key)?;
@@ -165,7 +163,7 @@ pub(super) fn prove_bytes(
 }
 
 /// Reads an envelope as a device does.
-pub(super) fn authenticate<'a>(envelope: &'a [u8], key: &Ed25519Key) -> Result<Authentic<'a>, PublishError> {
+pub(super) fn authenticate<'a>(envelope: &'a [u8], key: &PublicKey) -> Result<Authentic<'a>, PublishError> {
     let keys = [TrustedKey::new(ota_manifest::Role::Release, key)];
     let frame = Frame::parse(envelope).map_err(|_| AuthError::BadSignature)?;
     Ok(Trust::pinned(&keys).authenticate(frame, ota_manifest::Role::Release)?)

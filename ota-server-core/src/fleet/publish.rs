@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ota_manifest::{Digest, ManifestDraft};
-use ota_verify::Sha256;
 use ota_verify::sign::{ImageDescription, Signer, describe_image, seal_manifest};
+use ota_verify::{PublicKey, Sha256};
 
 use super::prove::{authenticate, prove_bytes, read_whole};
 use super::{Fleet, FleetError, PublishError};
@@ -92,7 +92,7 @@ fn seal(
     mut manifest: ManifestDraft,
     described: Vec<Described>,
     signer: &dyn Signer,
-    key: &ota_verify::Ed25519Key,
+    key: &PublicKey,
 ) -> Result<(Release, Vec<Vec<u8>>), PublishError> {
     let count = described.len();
     manifest.images.clear();
@@ -118,7 +118,7 @@ fn release_image(described: Described) -> (ReleaseImage, Vec<u8>, Vec<u8>) {
 fn describe_release(
     envelope: &[u8],
     images: Vec<ReleaseImage>,
-    key: &ota_verify::Ed25519Key,
+    key: &PublicKey,
 ) -> Result<Release, PublishError> {
     let authentic = authenticate(envelope, key)?;
     let manifest = authentic.manifest();

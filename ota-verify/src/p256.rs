@@ -1,0 +1,46 @@
+//! ECDSA over NIST P-256 with SHA-256 (FIPS 186-5, SEC 1).
+//!
+//! For hardware security modules and secure elements that know no Ed25519. Of the two values of `s` that make a signature
+//! good, tokens emit either, so both are accepted here; our signers emit the low one. A signature is not a name: manifests
+//! go by the digest of what is signed, so the other `s` makes no second manifest.
+
+use ota_manifest::{Alg, KeyId};
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::{Signature, VerifyingKey};
+
+use crate::key::key_id;
+use crate::{Sha256, SignatureRefused, Tbs, VerifyKey};
+
+/// A P-256 public key, uncompressed SEC 1 form: 0x04, x and y of 32 bytes each, as it stands in ROM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct P256Key([u8; 65]);
+
+impl P256Key {
+    /// Wraps a key. Whether it is a point of the curve shows at the first verification, which fails if not.
+    #[must_use]
+    pub const fn new(key: [u8; 65]) -> Self {
+        Self(key)
+    }
+}
+
+impl VerifyKey for P256Key {
+    fn alg(&self) -> Alg {
+        Alg::P256
+    }
+
+    fn key_id(&self) -> KeyId {
+        key_id(Alg::P256, &self.0)
+    }
+
+    /// The signature is r and s, 32 bytes each, big endian.
+    fn verify(&self, tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
+        // Other forms of the same point would be the same key under another id.
+        if self.0.first() != Some(&0x04) {
+            return Err(SignatureRefused);
+        }
+        let key = VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| SignatureRefused)?;
+        let signature = Signature::from_slice(signature).map_err(|_| SignatureRefused)?;
+        let digest = Sha256::of(&[tbs.as_bytes()]);
+        key.verify_prehash(digest.as_bytes(), &signature).map_err(|_| SignatureRefused)
+    }
+}
