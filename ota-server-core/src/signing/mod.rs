@@ -1,7 +1,11 @@
 //! Keys that sign releases. The seam is [`ota_verify::sign::Signer`]; here are the places where a key can live.
 
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 #[cfg(feature = "software-signer")]
 mod software;
 
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{MissingKey, Pin, Pkcs11Config, Pkcs11Error, Pkcs11Signer, TokenKeyType};
 #[cfg(feature = "software-signer")]
 pub use software::{KeyFileError, SoftwareSigner};
