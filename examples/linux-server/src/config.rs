@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
+use crate::SigningOptions;
+
 /// An OTA server: campaigns, artifacts and device delivery over HTTP.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
@@ -24,6 +26,9 @@ pub struct Config {
     /// Longest image, MiB.
     #[arg(long, default_value_t = 64)]
     pub max_image_mib: u32,
+    /// Which key signs releases.
+    #[command(flatten)]
+    pub signing: SigningOptions,
 }
 
 impl Config {
@@ -36,6 +41,7 @@ impl Config {
             poll_interval_ms: 0,
             tick_ms: 50,
             max_image_mib: 64,
+            signing: SigningOptions::default(),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //!   DIR/ota.sqlite        campaigns, jobs, devices, audit log: open it with any SQLite tool
 //!   DIR/artifacts/        images and leaf lists, named by their SHA-256
-//!   DIR/release.key       the release key, Ed25519, readable by its owner only
+//!   DIR/release.key       the release key, Ed25519, readable by its owner only; not with --pkcs11
+//!   DIR/release.pub       the public half that devices trust, whatever signs
 //!   DIR/operator.tokens   name, roles and token of each operator, readable by its owner only
 //!   DIR/lock              held while a server runs on the folder
 //! ```
@@ -28,9 +29,11 @@
 mod client;
 mod config;
 mod operators;
+mod release_key;
 mod server;
 
 pub use client::{ClientError, OperatorClient, Verb};
 pub use config::Config;
 pub use operators::OperatorTokens;
+pub use release_key::{KeyType, SigningOptions, is_callers_fault};
 pub use server::{Running, start};

@@ -10,10 +10,10 @@ use anyhow::{Context, bail};
 use ota_server_core::artifact::FsArtifacts;
 use ota_server_core::auth::BearerAuth;
 use ota_server_core::notify::NoBell;
-use ota_server_core::signing::SoftwareSigner;
 use ota_server_core::store::SqliteStore;
 use ota_server_core::{Fleet, FleetConfig, Parts, SystemClock, http};
 use ota_verify::PublicKey;
+use ota_verify::sign::Signer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -44,11 +44,11 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot make the folder {}", data.display()))?;
     let lock = lock(data)?;
     let (operators, tokens) = operators::open_or_create(&data.join("operator.tokens"))?;
-    let signer = SoftwareSigner::open_or_create(&data.join("release.key"))?;
+    let signer = signer(&config).await?;
     let parts = Parts {
         store: Arc::new(SqliteStore::open(&data.join("ota.sqlite")).await?),
         artifacts: Arc::new(FsArtifacts::open(&data.join("artifacts"))?),
-        signer: Arc::new(signer),
+        signer,
         notifier: Arc::new(NoBell),
         auth: Arc::new(BearerAuth),
         clock: Arc::new(SystemClock),
@@ -69,6 +69,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let ticking = tokio::spawn(tick(fleet.clone(), Duration::from_millis(config.tick_ms.max(1)), stopped));
     tracing::info!(%addr, data = %data.display(), "serving");
     Ok(Running { addr, tokens, fleet, stop, serving, ticking, _lock: lock })
+}
+
+/// A token may take its time.
+async fn signer(config: &Config) -> anyhow::Result<Arc<dyn Signer>> {
+    let (options, data) = (config.signing.clone(), config.data.clone());
+    tokio::task::spawn_blocking(move || options.open(&data)).await?
 }
 
 impl Running {
