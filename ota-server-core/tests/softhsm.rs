@@ -294,3 +294,84 @@ own_process_test!(
         assert_eq!(error, Pkcs11Error::SeveralTokens("ota".into()));
     }
 );
+
+/// The lines of `docs/wire.md` that say how to check an envelope without any of our code.
+fn documented_check() -> String {
+    let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
+    let wire = fs::read_to_string(wire).unwrap();
+    let (_, block) = wire.split_once("```sh\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+fn openssl_says(envelope: &[u8], key: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("release.ota"), envelope).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-eu", "-c", &documented_check()]).current_dir(folder.path());
+    let output = shell.env("ENVELOPE", "release.ota").env("KEY", key).output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !said.contains("not found"),
+        "openssl or basenc is missing; run: sudo apt-get install openssl: {said}"
+    );
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+/// A release published by a server whose key is in the token.
+fn published(signer: Pkcs11Signer) -> Vec<u8> {
+    use ota_server_core::artifact::MemoryArtifacts;
+    use ota_server_core::auth::{BearerAuth, Operators};
+    use ota_server_core::fleet::{ImageDraftRef, ReleaseDraft};
+    use ota_server_core::store::MemoryStore;
+    use ota_server_core::{Actor, Fleet, FleetConfig, Parts, Role, SystemClock};
+
+    let parts = Parts {
+        store: std::sync::Arc::new(MemoryStore::default()),
+        artifacts: std::sync::Arc::new(MemoryArtifacts::default()),
+        signer: std::sync::Arc::new(signer),
+        notifier: std::sync::Arc::new(ota_server_core::notify::NoBell),
+        auth: std::sync::Arc::new(BearerAuth),
+        clock: std::sync::Arc::new(SystemClock),
+        operators: Operators::new(),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let fleet = Fleet::open(parts, FleetConfig::default()).await.unwrap();
+        let author = Actor::new("ann", &[Role::Author]);
+        let image = fleet.upload(&author, vec![0x55; 9000]).await.unwrap();
+        let images = vec![ImageDraftRef { digest: image.digest, link_address: 0x8000 }];
+        let no = fleet.publish(&author, ReleaseDraft { manifest: draft(), images }).await.unwrap();
+        fleet.look(|engine| engine.release(no).unwrap().envelope.clone())
+    })
+}
+
+fn draft() -> ota_manifest::ManifestDraft {
+    let (vendor, class) = (ota_manifest::VendorId::new([1; 16]), ota_manifest::ClassId::new([2; 16]));
+    ota_manifest::ManifestDraft::new(vendor, class, ota_manifest::Version::new(1, 1, 0))
+}
+
+own_process_test!(openssl_alone_verifies_what_the_token_signed, one_token(), |_| {
+    let open = |kind| Pkcs11Signer::open(config(Some(kind)), MissingKey::Generate).unwrap();
+    for kind in BOTH {
+        let key = open(kind).public_key().to_string();
+        let mut envelope = published(open(kind));
+        assert_eq!(openssl_says(&envelope, &key), Ok(()), "{kind:?}");
+        envelope[20] ^= 1;
+        let said = openssl_says(&envelope, &key).unwrap_err();
+        assert!(said.contains("erification failure") || said.contains("Verification Failure"), "{said}");
+    }
+    // One envelope with a signature of each.
+    let (ed25519, p256) = (open(TokenKeyType::Ed25519), open(TokenKeyType::P256));
+    let mut manifest = draft();
+    let image =
+        ota_verify::sign::describe_image(&[0x55; 9000], 0x8000, ota_manifest::ChunkSize::KIB4).unwrap();
+    manifest.images.push(image.image).unwrap();
+    let signers: [(&dyn Signer, Role); 2] = [(&p256, Role::Release), (&ed25519, Role::Release)];
+    let envelope = ota_verify::sign::seal_manifest(&manifest, &signers).unwrap();
+    for signer in [&ed25519, &p256] {
+        assert_eq!(openssl_says(&envelope, &signer.public_key().to_string()), Ok(()));
+    }
+    let stranger = openssl_says(&envelope, &"07".repeat(32)).unwrap_err();
+    assert!(stranger.contains("not signed by this key"), "{stranger}");
+});
