@@ -2,13 +2,25 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Parser;
-use linux_server::{Config, Running, start};
+use linux_server::{Config, Running, is_callers_fault, start};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence, also where backtraces are switched on: an operator reads this.
+            eprintln!("ota-server: {error:#}");
+            ExitCode::from(if is_callers_fault(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let config = Config::parse();

@@ -79,7 +79,8 @@ impl SigningOptions {
     }
 
     fn pkcs11_config(&self, module: &Path) -> anyhow::Result<Pkcs11Config> {
-        let Some(pin) = self.pin.clone() else { bail!(NoPin) };
+        // An empty environment variable is how some service managers spell an absent one.
+        let Some(pin) = self.pin.clone().filter(|pin| !pin.is_empty()) else { bail!(NoPin) };
         let key_type = self.key_type.map(|key_type| match key_type {
             KeyType::Ed25519 => TokenKeyType::Ed25519,
             KeyType::P256 => TokenKeyType::P256,

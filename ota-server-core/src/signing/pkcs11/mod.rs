@@ -65,6 +65,12 @@ impl Pin {
         Self(Zeroizing::new(pin.into()))
     }
 
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn expose(&self) -> &str {
         &self.0
     }

@@ -52,8 +52,13 @@ impl Connection {
 }
 
 fn start_module(path: &Path) -> Result<Pkcs11, Pkcs11Error> {
-    let module = Pkcs11::new(path)
-        .map_err(|error| Pkcs11Error::NoModule { module: path.into(), why: error.to_string() })?;
+    let module = Pkcs11::new(path).map_err(|error| {
+        let why = match error {
+            Error::LibraryLoading(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        Pkcs11Error::NoModule { module: path.into(), why }
+    })?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         // Another part of this process uses the same module.
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(module),
