@@ -62,7 +62,13 @@ fn start_module(path: &Path) -> Result<Pkcs11, Pkcs11Error> {
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         // Another part of this process uses the same module.
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(module),
-        Err(error) => Err(Pkcs11Error::ModuleFailed { module: path.into(), why: error.to_string() }),
+        Err(error) => {
+            let why = match error {
+                Error::Pkcs11(code, _) => alloc::format!("{code:?}"),
+                error => error.to_string(),
+            };
+            Err(Pkcs11Error::ModuleFailed { module: path.into(), why })
+        }
     }
 }
 
