@@ -116,9 +116,9 @@ pub enum Event {
         /// What really was the matter.
         code: u16,
     },
-    /// The download goes on where it was cut off.
+    /// An update that had begun goes on where it was cut off.
     Resumed {
-        /// Bytes held already.
+        /// Bytes held already; 0 if it was cut off before the first block was complete.
         held: u32,
         /// Bytes in all.
         total: u32,

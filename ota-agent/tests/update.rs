@@ -196,6 +196,28 @@ fn download_cut_off_anywhere_resumes_and_fetches_at_most_one_window_again() {
     }
 }
 
+/// Whoever compares what was fetched twice with how often an update was resumed must not miss a resumption.
+#[test]
+fn update_cut_off_before_a_block_is_held_counts_as_resumed_with_nothing_held() {
+    let mut undisturbed = device(Firmware::Fit);
+    undisturbed.live();
+    assert!(!undisturbed.events.iter().any(|event| matches!(event, Event::Resumed { .. })));
+    let slot = undisturbed.layout.slot(SlotId::B).region.start;
+    let log = undisturbed.flash.log().to_vec();
+    let in_slot =
+        |logged: &Logged| matches!(logged, Logged::Write { at, .. } | Logged::Erase { at } if *at >= slot);
+    let begun = log.iter().position(in_slot).expect("the envelope's page is erased first");
+    let second_block = log.iter().position(|logged| *logged == Logged::Erase { at: slot + 1024 });
+    for operation in begun..second_block.expect("blocks are erased in order") {
+        let mut device = device(Firmware::Fit);
+        device.flash.cut(Cut { operation, mode: CutMode::Before });
+        device.live();
+        let resumed = device.events.iter().filter(|event| matches!(event, Event::Resumed { .. }));
+        let nothing_held = Event::Resumed { held: 0, total: u32::try_from(SIZE).unwrap() };
+        assert_eq!(resumed.collect::<Vec<_>>(), [&nothing_held], "cut {operation}");
+    }
+}
+
 #[test]
 fn power_cut_at_any_operation_ends_in_exactly_one_terminal_report() {
     for (firmware, expected) in [(Firmware::Fit, 2), (Firmware::Unfit, 1)] {

@@ -71,9 +71,11 @@
 //! The engine is `no_std` with an allocator; each feature adds an adapter and changes nothing else.
 //! - `fleet`: [`Fleet`], the glue between engine, store, artifacts, signer and bell, on tokio.
 //! - `http`: device delivery and the operator's API ([`http`]), with `axum`. Implies `fleet`.
+//! - `mqtt`: doorbell and reports over a broker ([`mqtt`]), with `rumqttc-next`. Implies `fleet`; needs Rust 1.89.
 //! - `sqlite`: [`store::SqliteStore`], with `sqlx`; needs Rust 1.94.
 //! - `fs-artifacts`: [`artifact::FsArtifacts`], with `object_store`.
 //! - `software-signer`: [`signing::SoftwareSigner`], an Ed25519 key in a [`private_file`].
+//! - `pkcs11`: [`signing::Pkcs11Signer`], an Ed25519 or P-256 key in a PKCS#11 token, with `cryptoki`.
 //!
 //! # Limits
 //! One process owns a store; another one is found out by its version and refused. Jobs of all campaigns are held in memory.
@@ -101,6 +103,8 @@ pub mod fleet;
 #[cfg(feature = "http")]
 pub mod http;
 mod job;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 mod names;
 pub mod notify;
 mod operator;

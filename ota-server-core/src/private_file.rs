@@ -37,7 +37,21 @@ pub fn write(file: &Path, text: &str) -> Result<(), PrivateFileError> {
     let mut open = private().write(true).create_new(true).open(&draft)?;
     open.write_all(text.as_bytes())?;
     open.sync_all()?;
-    Ok(std::fs::rename(&draft, file)?)
+    std::fs::rename(&draft, file)?;
+    Ok(sync_folder(file)?)
+}
+
+/// The name stands in the folder, which has to reach the disk as well.
+#[cfg(unix)]
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Folders cannot be opened here; the file system looks after them.
+#[cfg(not(unix))]
+fn sync_folder(_file: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Why a private file cannot be used. The operator's to change.

@@ -8,7 +8,7 @@ use ota_manifest::{ManifestId, Order, SecurityVersion};
 use ota_server_core::engine::RING_AGAIN_MS;
 use ota_server_core::{
     Answer, Command, CommandError, Gate, HaltRule, JobKind, JobState, Outcome, Plan, ReleaseNo, Role, Target,
-    Wave, first_broken,
+    Timeouts, Wave, first_broken,
 };
 
 const ROLLED_BACK: Stage =
@@ -302,6 +302,65 @@ fn bells_ring_for_as_many_as_may_come_and_again_for_those_who_did_not() {
     assert_eq!(rung(&mut rig), order[2..3]);
     rig.tick(RING_AGAIN_MS);
     assert_eq!(rung(&mut rig), order[3..5], "those who never ask do not keep the others from being told");
+}
+
+/// The answer may never have arrived: the device lost its power, and with a bell it does not ask by itself.
+#[test]
+fn device_that_was_offered_a_job_and_has_not_accepted_it_is_rung_again() {
+    let patient = Timeouts { offered: 10 * RING_AGAIN_MS, accepted: 10 * RING_AGAIN_MS, ..plan().timeouts };
+    let mut rig = Rig::running(1, Plan { timeouts: patient, ..plan() });
+    let job = rig.offered(0);
+    rig.bells.clear();
+    rig.tick(RING_AGAIN_MS - 1);
+    assert!(rig.bells.is_empty(), "it may be reading the manifest");
+    for _ in 0..2 {
+        rig.tick(RING_AGAIN_MS);
+        rig.tick(1);
+        assert_eq!(
+            std::mem::take(&mut rig.bells),
+            [(device(0), job.0)],
+            "once in a while, until it says something"
+        );
+    }
+    rig.restart();
+    rig.tick(1);
+    assert_eq!(
+        std::mem::take(&mut rig.bells),
+        [(device(0), job.0)],
+        "a new process does not know whom it told"
+    );
+    rig.report(0, job, 1, Stage::Accepted);
+    rig.tick(RING_AGAIN_MS);
+    assert!(rig.bells.is_empty(), "from here on the device remembers the job by itself");
+}
+
+/// With a bell it does not ask by itself before its interval is over.
+#[test]
+fn device_that_restarted_while_its_campaign_was_held_is_rung_when_it_goes_on() {
+    let patient =
+        Timeouts { accepted: 10 * RING_AGAIN_MS, downloading: 10 * RING_AGAIN_MS, ..plan().timeouts };
+    let mut rig = Rig::running(1, Plan { timeouts: patient, ..plan() });
+    let job = rig.offered(0);
+    rig.report(0, job, 1, Stage::Downloading { done: 10, total: 100 });
+    rig.author(Command::Pause(ONE)).unwrap();
+    assert_eq!(rig.ask(0), Answer::Idle);
+    rig.bells.clear();
+    rig.tick(2 * RING_AGAIN_MS);
+    assert!(rig.bells.is_empty(), "there is nothing to come for yet");
+    rig.author(Command::Resume(ONE)).unwrap();
+    rig.tick(1);
+    assert_eq!(std::mem::take(&mut rig.bells), [(device(0), job.0)]);
+    assert_eq!(rig.offered(0), job);
+    rig.report(0, job, 2, Stage::Accepted);
+    rig.tick(RING_AGAIN_MS);
+    assert!(rig.bells.is_empty());
+
+    rig.author(Command::Pause(ONE)).unwrap();
+    assert_eq!(rig.ask(0), Answer::Idle);
+    rig.restart();
+    rig.author(Command::Resume(ONE)).unwrap();
+    rig.tick(1);
+    assert_eq!(std::mem::take(&mut rig.bells), [(device(0), job.0)], "also by a server that has restarted");
 }
 
 #[test]

@@ -138,6 +138,10 @@ own_process_test!(private_key_can_neither_be_read_nor_ever_could, one_token(), |
             AttributeType::NeverExtractable,
             AttributeType::Sensitive,
             AttributeType::AlwaysSensitive,
+            AttributeType::Sign,
+            AttributeType::Decrypt,
+            AttributeType::Unwrap,
+            AttributeType::Derive,
         ];
         let found = session.get_attributes(key, &wanted).unwrap();
         let expected = [
@@ -145,6 +149,10 @@ own_process_test!(private_key_can_neither_be_read_nor_ever_could, one_token(), |
             Attribute::NeverExtractable(true),
             Attribute::Sensitive(true),
             Attribute::AlwaysSensitive(true),
+            Attribute::Sign(true),
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Derive(false),
         ];
         assert_eq!(found, expected);
         let value = session.get_attributes(key, &[AttributeType::Value]);

@@ -32,12 +32,14 @@ impl Preparing {
     }
 
     fn begun(self, core: &mut Core<'_>, resume: ResumePoint) -> State {
+        // The journal has known of this job since its staging began, whatever has reached the slot by now.
+        let cut_off = core.context.progress == Progress::UnderWay;
         core.context.progress = Progress::UnderWay;
         core.context.acknowledged = false;
         core.report(Stage::Accepted);
         let plan = self.job.plan;
         let held = resume.block.saturating_mul(plan.block_bytes).min(plan.size);
-        if held > 0 {
+        if cut_off || held > 0 {
             core.log(Event::Resumed { held, total: plan.size });
         }
         if resume.leaves_held {

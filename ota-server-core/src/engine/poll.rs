@@ -86,10 +86,19 @@ impl Engine {
         let running = matches!(work.campaign.state, CampaignState::Running { .. });
         let installed = self.releases.get(&no).is_none_or(|release| release.manifest == poll.running);
         // An image that tests itself answers for itself; offering it again would only confuse the story.
-        if !running || installed || job.kind() == JobKind::Testing || !self.ready.contains(&no) {
+        if installed || job.kind() == JobKind::Testing {
+            return Answer::Idle;
+        }
+        if !running || !self.ready.contains(&no) {
+            if let Some(work) = self.works.get_mut(&at.campaign) {
+                work.put_off(at.rank);
+            }
             return Answer::Idle;
         }
         let answer = Answer::Offer { job: parts.id(), attempt: job.attempt, release: no };
+        if let Some(work) = self.works.get_mut(&at.campaign) {
+            work.tell(at.rank, now);
+        }
         self.record(at, "resumed", now);
         answer
     }
@@ -133,6 +142,7 @@ impl Engine {
             job.offered = Some(now);
             job.attempt
         })?;
+        work.tell(at.rank, now);
         self.record(at, JobKind::Offered.name(), now);
         Some(Answer::Offer { job, attempt, release: no })
     }

@@ -13,6 +13,7 @@ impl Engine {
     pub(super) fn on_report(&mut self, id: DeviceId, report: &Report, now: UnixMs) -> Answer {
         let Some(at) = self.locate(id, report.job) else { return Answer::Refused(Refusal::Gone) };
         let Some(work) = self.works.get_mut(&at.campaign) else { return Answer::Refused(Refusal::Gone) };
+        work.heard(at.rank);
         let before = work.job(at.rank).map_or(0, |job| job.done);
         let Some(effect) = work.change(at.rank, |job| job.apply(report, now)) else {
             return Answer::Refused(Refusal::Gone);

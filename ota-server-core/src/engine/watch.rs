@@ -17,6 +17,7 @@ impl Engine {
         for no in campaigns {
             self.time_out(no, now);
             self.look_after(no, now);
+            self.remind(no, now);
         }
         Answer::Done
     }
@@ -166,9 +167,24 @@ impl Engine {
     fn ring(&mut self, no: CampaignNo, now: UnixMs) {
         let Some(work) = self.works.get_mut(&no) else { return };
         let CampaignState::Running { wave } = work.campaign.state else { return };
-        for rank in work.next_to_ring(wave, now) {
-            let device = work.job(rank).and_then(|job| self.devices.get(job.device));
-            if let (Some(parts), Some(device)) = (work.parts(rank), device) {
+        let ranks = work.next_to_ring(wave, now);
+        self.ring_for(no, &ranks);
+    }
+
+    /// Rings again for devices that may not have heard that they were offered a job.
+    fn remind(&mut self, no: CampaignNo, now: UnixMs) {
+        let Some(work) = self.works.get_mut(&no) else { return };
+        if matches!(work.campaign.state, CampaignState::Running { .. }) {
+            let ranks = work.next_to_remind(now);
+            self.ring_for(no, &ranks);
+        }
+    }
+
+    fn ring_for(&mut self, no: CampaignNo, ranks: &[u32]) {
+        let Some(work) = self.works.get(&no) else { return };
+        for rank in ranks {
+            let device = work.job(*rank).and_then(|job| self.devices.get(job.device));
+            if let (Some(parts), Some(device)) = (work.parts(*rank), device) {
                 self.out.bells.push((device.id, parts.id()));
             }
         }

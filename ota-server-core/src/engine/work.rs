@@ -1,6 +1,6 @@
 //! A campaign at work: its jobs by rank and the counters over them.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -30,6 +30,10 @@ pub(crate) struct Work {
     ringing: Vec<(u32, UnixMs)>,
     /// Where the search for devices to ring goes on.
     bell: u32,
+    /// Devices that were offered a job and have not accepted it, and when this process told them last.
+    told: BTreeMap<u32, UnixMs>,
+    /// Devices that hold a job and asked in vain, because the campaign was held or its release did not prove.
+    put_off: BTreeSet<u32>,
 }
 
 impl Work {
@@ -46,6 +50,8 @@ impl Work {
             changed: false,
             ringing: Vec::new(),
             bell: 0,
+            told: BTreeMap::new(),
+            put_off: BTreeSet::new(),
         }
     }
 
@@ -62,6 +68,10 @@ impl Work {
             self.total.add(kind);
             if kind.is_in_flight() {
                 self.in_flight.insert(rank);
+            }
+            // Whom an earlier process put off is written nowhere. A bell too many does no harm.
+            if kind.is_reversible() {
+                self.put_off.insert(rank);
             }
             self.cohorts.push(cohort);
             self.jobs.push(job);
@@ -173,6 +183,45 @@ impl Work {
             }
         }
         found
+    }
+
+    /// A device is about to be told its job.
+    pub(crate) fn tell(&mut self, rank: u32, now: UnixMs) {
+        self.told.insert(rank, now);
+        self.put_off.remove(&rank);
+    }
+
+    /// A device that holds a job has asked and is told to wait.
+    pub(crate) fn put_off(&mut self, rank: u32) {
+        self.put_off.insert(rank);
+    }
+
+    /// A device works on its job.
+    pub(crate) fn heard(&mut self, rank: u32) {
+        self.put_off.remove(&rank);
+    }
+
+    /// Devices that were told their job some time ago, or by an earlier process, and have not accepted it; and those that were
+    /// put off with it.
+    ///
+    /// The answer may have been lost, or the device's power with it, before the device wrote anything down. It knows nothing of
+    /// the job then, and one that waits for its bell would wait for an hour. So would one that restarted while the campaign was
+    /// held, once it goes on.
+    pub(crate) fn next_to_remind(&mut self, now: UnixMs) -> Vec<u32> {
+        let jobs = &self.jobs;
+        let is_offered =
+            |rank: &u32| jobs.get(*rank as usize).is_some_and(|job| job.kind() == JobKind::Offered);
+        let in_flight = &self.in_flight;
+        self.put_off.retain(|rank| in_flight.contains(rank));
+        let put_off = &self.put_off;
+        let waits = |rank: &u32| is_offered(rank) || put_off.contains(rank);
+        self.told.retain(|rank, _| waits(rank));
+        let told = &self.told;
+        let is_due = |rank: &u32| told.get(rank).is_none_or(|told| told.after(RING_AGAIN_MS) <= now);
+        let due: Vec<u32> =
+            self.in_flight.iter().copied().filter(|rank| waits(rank) && is_due(rank)).collect();
+        self.told.extend(due.iter().map(|rank| (*rank, now)));
+        due
     }
 
     pub(crate) fn mark_changed(&mut self) {

@@ -11,8 +11,8 @@ mod reply;
 pub use error::{FleetError, PublishError};
 pub use publish::{ImageDraftRef, ReleaseDraft};
 pub use reply::Reply;
-#[cfg(feature = "http")]
-pub(crate) use reply::down_bytes;
+#[cfg(any(feature = "http", feature = "mqtt"))]
+pub(crate) use reply::{STORAGE_PAUSE_MS, down_bytes};
 
 use ::core::ops::Range;
 use alloc::string::String;

@@ -7,6 +7,10 @@ use ota_manifest::wire::{Down, encode};
 
 use crate::engine::Answer;
 
+/// How long a device waits when the server cannot keep its word, milliseconds.
+#[cfg(any(feature = "http", feature = "mqtt"))]
+pub(crate) const STORAGE_PAUSE_MS: u32 = 5000;
+
 /// What a device is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {

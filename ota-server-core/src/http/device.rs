@@ -13,12 +13,10 @@ use ota_manifest::wire::path::MEDIA_TYPE;
 use ota_manifest::wire::{Down, Refusal, Up, decode};
 
 use super::bearer;
+use super::problem::turn_away;
 use crate::auth::Credential;
 use crate::engine::Answer;
-use crate::fleet::{Fleet, FleetError, Reply, down_bytes};
-
-/// How long a device waits when the server cannot keep its word, milliseconds.
-const STORAGE_PAUSE_MS: u32 = 5000;
+use crate::fleet::{Fleet, FleetError, Reply, STORAGE_PAUSE_MS, down_bytes};
 
 /// `POST /device/v1/poll`.
 pub(super) async fn poll(
@@ -107,7 +105,7 @@ impl IntoResponse for Refused {
         let down = Down::Refused { refusal: self.refusal, retry_after_ms: self.retry_after_ms };
         let mut response = message(self.status, down_bytes(&down));
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            turn_away(response.headers_mut());
         }
         response
     }

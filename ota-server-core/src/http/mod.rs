@@ -16,6 +16,7 @@
 //! | `POST /devices` | [`api::NewDevice`] | [`api::EnrolledDevice`] |
 //! | `GET /devices?first=&limit=` | | list of [`api::DeviceInfo`] |
 //! | `DELETE /devices/{device}` | | 204 |
+//! | `POST /devices/{device}/ring`: have it ask now | | 202; without a bell 503 |
 //! | `GET /audit?after=&limit=` | | list of [`api::AuditInfo`] |
 //!
 //! What goes wrong is answered with [`api::Problem`] (RFC 9457), which says whose fault it is.

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::Problem;
@@ -55,10 +55,17 @@ impl IntoResponse for ApiError {
         let media = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, media);
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            turn_away(response.headers_mut());
         }
         response
     }
+}
+
+/// Headers of an answer to a stranger. His body was not read, so the connection ends, and is told to: a client that took it for
+/// its next request would find it closed.
+pub(super) fn turn_away(headers: &mut HeaderMap) {
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 impl From<FleetError> for ApiError {

@@ -81,6 +81,9 @@ pub enum Pkcs11Error {
     /// The token cannot do this.
     #[error("the token does not offer the mechanism {0}; choose the other key type or another token")]
     NoMechanism(&'static str),
+    /// The key is on a curve that no device checks.
+    #[error("the key's curve is neither Ed25519 nor P-256; choose another key label, or make the key anew")]
+    OtherCurve,
     /// What came back is not a key or a signature of this type.
     #[error("the token returned a malformed {0}")]
     Malformed(&'static str),

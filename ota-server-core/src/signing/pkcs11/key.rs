@@ -134,6 +134,10 @@ impl Key {
             Attribute::Sensitive(true),
             Attribute::Extractable(false),
             Attribute::Sign(true),
+            // Some tokens allow these unless told otherwise.
+            Attribute::Decrypt(false),
+            Attribute::Unwrap(false),
+            Attribute::Derive(false),
         ]);
         let mechanism = match kind {
             TokenKeyType::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
@@ -178,7 +182,7 @@ fn public_key(session: &Session, handle: ObjectHandle, kind: TokenKeyType) -> Re
         match attribute {
             // Another curve of the same family.
             Attribute::EcParams(curve) if kind == TokenKeyType::P256 && curve != P256_OID => {
-                return Err(Pkcs11Error::Malformed("P-256 public key: its curve is another one"));
+                return Err(Pkcs11Error::OtherCurve);
             }
             Attribute::EcPoint(bytes) => point = parse_point(&bytes, kind),
             _ => {}
