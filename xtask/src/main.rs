@@ -6,6 +6,7 @@
 //! cargo xtask test --only fmt  one check (repeatable), after installing what it needs
 //! cargo xtask measure          the names of all measurements
 //! cargo xtask measure size     one measurement; --json prints one object
+//! cargo xtask mqtt-lab DIR     a broker with certificates, to try MQTT with
 //! ```
 //!
 //! A check is a [`suite::Step`], a figure a [`measure::Measurement`]: to add one, write a function and name it in
@@ -18,6 +19,7 @@ mod command;
 mod elf;
 mod family;
 mod measure;
+mod mqtt_lab;
 mod no_alloc;
 mod quickstart;
 mod suite;
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cargo_metadata::Workspace;
+use crate::mqtt_lab::Lab;
 use crate::suite::Selection;
 
 /// Checks and measurements of the OTA family.
@@ -59,6 +62,17 @@ enum Task {
         /// Print one JSON object on standard output.
         #[arg(long)]
         json: bool,
+    },
+    /// Run an MQTT broker on this machine, with certificates for devices and server, until Ctrl-C.
+    MqttLab(Lab),
+    /// Say when the broker of a lab listens. The lab starts this, nobody else.
+    #[command(hide = true)]
+    MqttLabAnnounce {
+        /// The process that is the broker.
+        #[arg(long)]
+        broker: u32,
+        #[command(flatten)]
+        lab: Lab,
     },
 }
 
@@ -93,5 +107,7 @@ fn run(task: Task) -> anyhow::Result<bool> {
             measure::report(measurement, &Workspace::load()?, json)?;
             Ok(true)
         }
+        Task::MqttLab(lab) => lab.run(&Workspace::load()?).map(|never| match never {}),
+        Task::MqttLabAnnounce { broker, lab } => Ok(lab.announce(broker)),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Everything is looked for first and installed only when missing, so that a second run touches nothing.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, bail};
 
 use crate::cargo_metadata::Workspace;
@@ -24,7 +26,25 @@ pub(crate) enum Tool {
     CCompiler,
     /// cargo-deny.
     CargoDeny,
+    /// An MQTT broker. Where there is an init system, its Debian package also starts one as a service, on port 1883;
+    /// nothing here talks to that one.
+    Mosquitto,
+    /// A PKCS#11 token in software.
+    SoftHsm,
+    /// A second opinion on keys, signatures and certificates.
+    OpenSsl,
 }
+
+/// Where programs are that are not in the `PATH` of ordinary users.
+const SBIN: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
+
+/// Where the module of SoftHSM is: Debian's link, and what other systems have.
+const SOFTHSM: [&str; 4] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+];
 
 impl Tool {
     /// Installs the tool when it is missing.
@@ -37,10 +57,29 @@ impl Tool {
             Self::Component(name) => ensure_component(name),
             Self::ThumbTarget => ensure_target(None),
             Self::OldestToolchain => ensure_toolchain(&workspace.msrv()?),
-            Self::CCompiler => ensure_debian("cc", "gcc libc6-dev"),
+            Self::CCompiler => ensure_debian("cc", runs("cc"), "gcc libc6-dev"),
             Self::CargoDeny => ensure_cargo_deny(),
+            Self::Mosquitto => ensure_debian("mosquitto", find("mosquitto").is_some(), "mosquitto"),
+            Self::SoftHsm => ensure_debian("softhsm2-util", has_softhsm(), "softhsm2"),
+            Self::OpenSsl => ensure_debian("openssl", find("openssl").is_some(), "openssl"),
         }
     }
+}
+
+/// Where a program is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(SBIN.map(PathBuf::from));
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// The program makes tokens; what uses them loads the module.
+fn has_softhsm() -> bool {
+    find("softhsm2-util").is_some() && SOFTHSM.iter().any(|module| Path::new(module).exists())
+}
+
+fn runs(program: &str) -> bool {
+    CommandLine::new(program).arg("--version").succeeds()
 }
 
 fn ensure_component(name: &str) -> Result<()> {
@@ -88,9 +127,12 @@ fn ensure_cargo_deny() -> Result<()> {
     CommandLine::cargo().args(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--debug"]).run()
 }
 
-/// Installs Debian packages when `program` does not run and this user may install.
-fn ensure_debian(program: &str, packages: &str) -> Result<()> {
-    if CommandLine::new(program).arg("--version").succeeds() {
+/// Installs Debian packages when `program` is not there and this user may install.
+///
+/// Whether it is there is found out by the caller: of the programs here, only the compiler answers to `--version` with a
+/// success everywhere.
+fn ensure_debian(program: &str, is_there: bool, packages: &str) -> Result<()> {
+    if is_there {
         return Ok(());
     }
     let install = format!("apt-get install --yes --no-install-recommends {packages}");
@@ -119,4 +161,17 @@ fn way_to_root() -> Option<&'static [&'static str]> {
     }
     let sudo = CommandLine::new("sudo").args(["-n", "true"]).succeeds();
     sudo.then_some(&["sudo", "-n"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_where_it_is_and_nowhere_else() {
+        let cargo = find("cargo").unwrap();
+        assert!(cargo.is_absolute() && cargo.ends_with("cargo"), "{}", cargo.display());
+        assert_eq!(find("no-such-program-anywhere"), None);
+        assert_eq!(find("."), None, "a folder is no program");
+    }
 }

@@ -1,7 +1,7 @@
 //! The board: where everything lives, who made it, and what the factory does.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE, Role, VendorId};
@@ -12,8 +12,8 @@ use ota_slots::{
 use ota_verify::{AlgSet, Identity, PublicKey, Trust, TrustedKey};
 use serde::{Deserialize, Serialize};
 
-use crate::FlashFile;
 use crate::flash_file;
+use crate::{FactoryMqtt, FlashFile, write_whole};
 
 /// Bytes of a slot.
 pub const SLOT_BYTES: u32 = 1024 * 1024;
@@ -68,6 +68,10 @@ pub struct Factory {
     pub token: String,
     /// Release key: 64 hexadecimal digits (Ed25519) or 130 (P-256).
     pub release_key: String,
+    /// The broker with the device's bell, if there is one. [`Certificate::install`](crate::Certificate::install) adds what
+    /// the device shows there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<FactoryMqtt>,
 }
 
 impl Factory {
@@ -76,7 +80,7 @@ impl Factory {
     /// # Errors
     /// If `DIR/device.json` is missing or not what a factory writes.
     pub fn load(dir: &Path) -> Result<Self> {
-        let path = dir.join("device.json");
+        let path = description(dir);
         let text = fs::read_to_string(&path)
             .with_context(|| format!("{} cannot be read: provision the device first", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is not a device description", path.display()))
@@ -106,20 +110,39 @@ impl Factory {
     }
 }
 
+/// Whether `dir` holds a device: one whose provisioning came to its end.
+#[must_use]
+pub fn is_device(dir: &Path) -> bool {
+    description(dir).exists()
+}
+
+/// Written last, because it is what makes a folder a device.
+fn description(dir: &Path) -> PathBuf {
+    dir.join("device.json")
+}
+
 /// Makes a device in `dir`: flash with the first image in slot A, and what the factory burns in.
+///
+/// Killed at any moment it leaves a device or none; flash without a description is made anew.
 ///
 /// # Errors
 /// If the folder holds a device already, or the image does not prove itself with the factory's key.
 pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], envelope: &[u8]) -> Result<()> {
     ensure!(envelope.len() <= MAX_ENVELOPE, "the envelope is larger than a device accepts");
     fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    ensure!(!is_device(dir), "{} is a device already", dir.display());
     let path = dir.join("flash.bin");
+    if path.exists() {
+        fs::remove_file(&path).with_context(|| format!("{} cannot be made anew", path.display()))?;
+    }
     let mut flash = FlashFile::create(&path, FLASH_BYTES as usize)
-        .with_context(|| format!("{} cannot be made; is there a device already?", path.display()))?;
+        .with_context(|| format!("{} cannot be made", path.display()))?;
     let policy = factory.policy()?;
     let provision = Provision::new(&LAYOUT, policy, SlotId::A, image, leaves, envelope);
     let proven = run_blocking(provision, &mut flash, &LAYOUT, &mut [0; WORK_BUFFER], || ());
     let _proven = proven.context("the first image does not prove itself")?;
-    let json = serde_json::to_string_pretty(factory)?;
-    fs::write(dir.join("device.json"), json + "\n").context("device.json cannot be written")
+    flash.sync().with_context(|| format!("{} cannot be written", path.display()))?;
+    let json = serde_json::to_string_pretty(factory)? + "\n";
+    // The commit point: whatever it vouches for is on the disk.
+    write_whole(&description(dir), json.as_bytes()).context("device.json cannot be written")
 }

@@ -1,6 +1,7 @@
 //! One device: power sessions, each from the bootloader's decision to the next reset.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ use ota_slots::{Boot, Handover, OpenError, Policy, SlotState, WORK_BUFFER, run_b
 
 use crate::board::{BOOTLOADER, HARDWARE, LAYOUT, WINDOW_BYTES};
 use crate::firmware::{self, Behaviour, Trailer};
-use crate::{Factory, FlashFile, Happening, HttpLink, Log, Observer, PowerPlan};
+use crate::mqtt::{Account, MqttLink};
+use crate::{CutPoint, Factory, FlashFile, Happening, HttpLink, Log, Observer, PowerPlan};
 
 /// How long a simulated reset takes.
 const RESET: Duration = Duration::from_millis(20);
@@ -59,11 +61,14 @@ pub struct Device {
     seed: u64,
     started: Instant,
     cause: ResetCause,
+    account: Option<Arc<Account>>,
+    /// Somebody sits between it and the server.
+    proxied: bool,
 }
 
 /// How a power session ended.
 enum Ended {
-    PowerLost,
+    PowerLost(CutPoint),
     Reset(ResetCause),
     Stopped,
 }
@@ -75,6 +80,8 @@ impl Device {
     /// If the folder holds no device.
     pub fn open(dir: &Path, timing: Timing, seed: u64, observer: Option<Observer>) -> Result<Self> {
         let factory = Factory::load(dir)?;
+        let id = factory.device_id()?;
+        let account = factory.mqtt.as_ref().map(|mqtt| Account::open(dir, mqtt, id, timing.backoff_ms));
         let path = dir.join("flash.bin");
         let flash = FlashFile::open(&path).with_context(|| format!("{} cannot be opened", path.display()))?;
         Ok(Self {
@@ -88,6 +95,8 @@ impl Device {
             seed,
             started: Instant::now(),
             cause: ResetCause::PowerOn,
+            account: account.transpose()?,
+            proxied: false,
         })
     }
 
@@ -96,9 +105,15 @@ impl Device {
         self.power = plan;
     }
 
-    /// Talks to another address than the one burnt in; for whoever sits in between.
-    pub fn reroute(&mut self, server: &str) {
+    /// Talks to another address than the one burnt in: the server has moved.
+    pub fn move_to(&mut self, server: &str) {
         server.clone_into(&mut self.factory.server);
+    }
+
+    /// Talks to whoever sits in between it and the server. He has only its HTTP, so all but the bell goes that way.
+    pub fn put_behind(&mut self, proxy: &str) {
+        self.proxied = true;
+        self.move_to(proxy);
     }
 
     /// Where the device lives.
@@ -116,8 +131,8 @@ impl Device {
             match self.session(stop)? {
                 Ended::Stopped => break,
                 Ended::Reset(cause) => self.cause = cause,
-                Ended::PowerLost => {
-                    self.log.write(Happening::PowerCut);
+                Ended::PowerLost(at) => {
+                    self.log.write(Happening::PowerCut { at });
                     self.flash.power_on();
                     self.cause = ResetCause::PowerOn;
                 }
@@ -132,7 +147,8 @@ impl Device {
         let boot = Boot::new(&LAYOUT, self.policy, self.cause);
         let booted = run_blocking(boot, &mut self.flash, &LAYOUT, &mut buffer, || ());
         if !self.flash.is_powered() {
-            return Ok(Ended::PowerLost);
+            // There is no other fuse than the download's, wherever it blows.
+            return Ok(Ended::PowerLost(CutPoint::Download));
         }
         let handover = booted.context("no slot holds an image that may run")?;
         let trailer = match self.start(&handover) {
@@ -158,8 +174,9 @@ impl Device {
                 return Ok(Ended::Stopped);
             }
         };
-        Session { device: self, slots, trailer, on_trial: handover.state() == SlotState::Trial }
-            .run(report, stop)
+        let broker = self.account.as_ref().map(MqttLink::open).transpose()?;
+        let on_trial = handover.state() == SlotState::Trial;
+        Session { device: self, slots, trailer, on_trial, broker, unanswered: false }.run(report, stop)
     }
 
     /// Jumps: reads the image as the processor would, from where it was handed over.
@@ -188,6 +205,11 @@ struct Session<'d> {
     slots: SlotDriver<'static>,
     trailer: Trailer,
     on_trial: bool,
+    /// Goes with the session: a reset cuts the connection, and the next boot makes another at once. What is rung in between
+    /// is not lost, since the broker keeps it.
+    broker: Option<MqttLink>,
+    /// The last report got no answer over MQTT; the next one goes over HTTP, in case the server has lost its broker.
+    unanswered: bool,
 }
 
 impl Session<'_> {
@@ -198,7 +220,8 @@ impl Session<'_> {
             hardware: HARDWARE,
             bootloader: BOOTLOADER,
             poll_interval_ms: timing.poll_interval_ms,
-            ask_at_boot: true,
+            // A device with a bell is told when to ask.
+            ask_at_boot: self.broker.is_none(),
             request_timeout_ms: timing.request_timeout_ms,
             backoff_ms: timing.backoff_ms,
             confirm_needs_server: true,
@@ -218,6 +241,7 @@ impl Session<'_> {
 
     /// Carries out one output.
     fn step(&mut self, agent: &mut Agent<'_>, link: &mut HttpLink) -> Option<Ended> {
+        self.hear(agent);
         let now = self.device.now_ms();
         match agent.poll_output(now) {
             Output::Event(event) => self.note(event),
@@ -231,7 +255,7 @@ impl Session<'_> {
                 let bench = Bench { flash: &mut self.device.flash, buffer: &mut buffer, feed: &mut || () };
                 let answer = self.slots.perform(work, bench);
                 if !self.device.flash.is_powered() {
-                    return Some(Ended::PowerLost);
+                    return Some(Ended::PowerLost(CutPoint::Download));
                 }
                 if let SlotsAnswer::Admitted(plan) = &answer {
                     link.set_chunk_bytes(plan.chunk_bytes);
@@ -240,6 +264,18 @@ impl Session<'_> {
             }
         }
         None
+    }
+
+    /// Passes on what came from the broker.
+    fn hear(&mut self, agent: &mut Agent<'_>) {
+        let Some(broker) = &self.broker else { return };
+        for text in broker.take_news() {
+            self.device.log.write(Happening::Note { text });
+        }
+        if broker.take_rung() {
+            self.device.log.write(Happening::Rung);
+            agent.handle_input(self.device.now_ms(), Input::Doorbell);
+        }
     }
 
     fn wait(&self, agent: &mut Agent<'_>) {
@@ -255,7 +291,7 @@ impl Session<'_> {
     fn self_test(&mut self, agent: &mut Agent<'_>) -> Option<Ended> {
         if self.device.power.before_confirm && self.on_trial {
             self.device.power.before_confirm = false;
-            return Some(Ended::PowerLost);
+            return Some(Ended::PowerLost(CutPoint::Trial));
         }
         match self.trailer.behaviour {
             Behaviour::Hangs => {
@@ -270,7 +306,18 @@ impl Session<'_> {
     }
 
     fn send(&mut self, agent: &mut Agent<'_>, link: &mut HttpLink, up: Up) {
-        match link.send(up) {
+        let by_broker =
+            matches!(up, Up::Report(_)) && !self.device.proxied && !std::mem::take(&mut self.unanswered);
+        let answer = match self.broker.as_mut().filter(|broker| by_broker && broker.is_up()) {
+            Some(broker) => {
+                let timeout = Duration::from_millis(u64::from(self.device.timing.request_timeout_ms));
+                let answer = broker.send(&up, timeout);
+                self.unanswered = answer.is_err();
+                answer
+            }
+            None => link.send(up),
+        };
+        match answer {
             Ok(down) => {
                 if let Some(line) = describe(&up, &down) {
                     self.device.log.write(line);

@@ -65,6 +65,14 @@ impl FlashFile {
         Ok(Self { file, len, fuse: None, powered: true })
     }
 
+    /// Puts what was programmed on the disk of the host.
+    ///
+    /// # Errors
+    /// If the host's file system refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// Lets the power fail in the middle of the operation after the next `operations`.
     pub fn fail_after(&mut self, operations: usize) {
         self.fuse = Some(operations);

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!   DIR/flash.bin      descriptor page | journal, 2 pages | slot A, 1 MiB | slot B, 1 MiB   (complement: erased = hole)
-//!   DIR/device.json    identity, server, token, release key: what a factory burns in
+//!   DIR/device.json    identity, server, token, release key: what a factory burns in; a folder without it is no device
+//!   DIR/mqtt/          certificate and key, if the device has a broker
 //!   DIR/log.jsonl      one line per event, milliseconds since 1970
 //! ```
 #![forbid(unsafe_code)]
@@ -17,11 +18,15 @@ pub mod firmware;
 mod flash_file;
 mod link;
 mod log;
+mod mqtt;
 mod power;
+mod whole_file;
 
-pub use board::{Factory, LAYOUT, SLOT_BYTES, WINDOW_BYTES, class, provision, vendor};
+pub use board::{Factory, LAYOUT, SLOT_BYTES, WINDOW_BYTES, class, is_device, provision, vendor};
 pub use device::{Device, Timing};
 pub use flash_file::{FlashError, FlashFile};
 pub use link::{HttpLink, LinkError};
 pub use log::{Happening, Line, Log, Observer, read_log};
-pub use power::PowerPlan;
+pub use mqtt::{Certificate, FactoryMqtt};
+pub use power::{CutPoint, PowerPlan};
+pub use whole_file::write_whole;

@@ -27,6 +27,9 @@ pub enum LinkError {
     /// No connection, or it broke.
     #[error("no answer: {0}")]
     Http(#[from] ureq::Error),
+    /// No answer by way of the broker.
+    #[error("no answer over MQTT: {0}")]
+    Broker(String),
     /// An HTTP status that is no answer.
     #[error("HTTP status {0}")]
     Status(u16),

@@ -1,12 +1,15 @@
 //! The device's log: one JSON object a line, appended and flushed before the device goes on.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::CutPoint;
 
 /// Called with every line, for those who watch.
 pub type Observer = Box<dyn Fn(&Line) + Send>;
@@ -46,6 +49,8 @@ pub enum Happening {
         /// What it answered.
         answer: String,
     },
+    /// Somebody rang: the server wants to be asked.
+    Rung,
     /// A job was offered.
     Offered {
         /// Which.
@@ -71,9 +76,9 @@ pub enum Happening {
         /// How many bytes.
         bytes: usize,
     },
-    /// The download goes on where it was cut off.
+    /// An update that had begun goes on where it was cut off.
     Resumed {
-        /// Bytes held already.
+        /// Bytes held already; 0 if it was cut off before the first block was complete.
         held: u32,
         /// Bytes in all.
         total: u32,
@@ -106,8 +111,11 @@ pub enum Happening {
         /// Of this job.
         job: String,
     },
-    /// The power failed.
-    PowerCut,
+    /// The power failed, as it was planned.
+    PowerCut {
+        /// Where in the update.
+        at: CutPoint,
+    },
     /// Anything else worth a line.
     Note {
         /// What.
@@ -134,7 +142,8 @@ impl Log {
     /// If the file cannot be opened.
     pub fn open(dir: &Path, observer: Option<Observer>) -> Result<Self> {
         let path = dir.join("log.jsonl");
-        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
+        let file = file.and_then(|file| end_last_line(&file).map(|()| file));
         Ok(Self { file: file.with_context(|| format!("{} cannot be opened", path.display()))?, observer })
     }
 
@@ -152,13 +161,56 @@ impl Log {
     }
 }
 
-/// Reads a log back; a cut-off last line is passed over.
+/// What a killed process left of its last line must not spoil the first line of the next.
+fn end_last_line(file: &File) -> std::io::Result<()> {
+    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(()) };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    if byte == *b"\n" { Ok(()) } else { (&*file).write_all(b"\n") }
+}
+
+/// Reads a log back; lines that a kill cut off are passed over. A device that was never switched on has an empty one.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn read_log(dir: &Path) -> Result<Vec<Line>> {
     let path = dir.join("log.jsonl");
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.with_context(|| format!("{} cannot be read", path.display()))?,
+    };
+    let lines = bytes.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_after_one_that_was_cut_off_is_not_glued_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        Log::open(dir.path(), None).unwrap().write(Happening::LeavesRefused);
+        let path = dir.path().join("log.jsonl");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_within(..bytes.len() / 2);
+        std::fs::write(&path, bytes).unwrap();
+        for chunk in [1, 2] {
+            Log::open(dir.path(), None).unwrap().write(Happening::ChunkRefused { chunk });
+        }
+        let lines: Vec<_> = read_log(dir.path()).unwrap().into_iter().map(|line| line.what).collect();
+        let expected = [
+            Happening::LeavesRefused,
+            Happening::ChunkRefused { chunk: 1 },
+            Happening::ChunkRefused { chunk: 2 },
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn device_that_was_never_switched_on_has_an_empty_log() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read_log(dir.path()).unwrap(), []);
+    }
 }

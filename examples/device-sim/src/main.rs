@@ -10,12 +10,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use device_sim::firmware::{self, Behaviour};
-use device_sim::{Device, Factory, LAYOUT, Timing, class, provision, vendor};
+use device_sim::{Certificate, Device, Factory, FactoryMqtt, LAYOUT, Timing, class, provision, vendor};
 use ota_manifest::{ChunkSize, Version};
 use ota_slots::SlotId;
 
@@ -39,6 +40,12 @@ enum Command {
         /// How often to ask for work, ms, when the server does not say.
         #[arg(long, default_value_t = 30_000)]
         poll_interval_ms: u32,
+        /// First and longest pause after a failure, ms.
+        #[arg(long, value_name = "FIRST,LONGEST", value_parser = pair, default_value = "1000,60000")]
+        backoff_ms: (u32, u32),
+        /// How long a hanging image keeps the watchdog waiting, ms.
+        #[arg(long, default_value_t = 4_000)]
+        watchdog_ms: u32,
     },
 }
 
@@ -98,13 +105,32 @@ struct ProvisionArgs {
     /// Its signed envelope.
     #[arg(long)]
     envelope: PathBuf,
+    /// The broker with its bell, mqtts://host:port.
+    #[arg(long, requires = "mqtt_pki")]
+    mqtt: Option<String>,
+    /// Folder of the broker's authority: ca.pem, devices/ID.pem and devices/ID.key are copied from there.
+    #[arg(long, requires = "mqtt")]
+    mqtt_pki: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match obey(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One sentence, also where backtraces are switched on.
+            eprintln!("device-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: Command) -> Result<()> {
+    match command {
         Command::Image(args) => image(&args),
         Command::Provision(args) => make(&args),
-        Command::Run { dir, poll_interval_ms } => run(&dir, poll_interval_ms),
+        Command::Run { dir, poll_interval_ms, backoff_ms, watchdog_ms } => {
+            run(&dir, Timing { poll_interval_ms, backoff_ms, watchdog_ms, ..Timing::default() })
+        }
     }
 }
 
@@ -136,16 +162,29 @@ fn make(args: &ProvisionArgs) -> Result<()> {
         server: args.server.clone(),
         token: args.token.clone(),
         release_key: args.key.clone(),
+        mqtt: args.mqtt.as_deref().map(FactoryMqtt::at).transpose()?,
     };
+    // Looked at before the device is made: what fails now leaves nothing behind.
+    let certificate = args.mqtt_pki.as_ref().map(|pki| Certificate::issued(pki, &args.id)).transpose()?;
     let (image, envelope) = (read(&args.image)?, read(&args.envelope)?);
     let leaves = firmware::leaves(&image, ChunkSize::KIB4);
+    if let Some(certificate) = certificate {
+        certificate.install(&args.dir)?;
+    }
     provision(&args.dir, &factory, &image, &leaves, &envelope)?;
     println!("{} is a device", args.dir.display());
     Ok(())
 }
 
-fn run(dir: &Path, poll_interval_ms: u32) -> Result<()> {
-    let timing = Timing { poll_interval_ms, ..Timing::default() };
+/// Two numbers with a comma between them, the first not above the second.
+fn pair(text: &str) -> Result<(u32, u32), String> {
+    let numbers = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    numbers
+        .filter(|(first, longest)| first <= longest)
+        .ok_or("two rising numbers, such as 1000,60000".to_owned())
+}
+
+fn run(dir: &Path, timing: Timing) -> Result<()> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no random seed: {error}"))?;
     let print: device_sim::Observer = Box::new(|line| println!("{} {:?}", line.at_ms, line.what));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use crate::SigningOptions;
+use crate::{BellOptions, SigningOptions};
 
 /// An OTA server: campaigns, artifacts and device delivery over HTTP.
 #[derive(Debug, Clone, Parser)]
@@ -29,6 +29,9 @@ pub struct Config {
     /// Which key signs releases.
     #[command(flatten)]
     pub signing: SigningOptions,
+    /// Whether and how devices are rung.
+    #[command(flatten)]
+    pub bell: BellOptions,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
             tick_ms: 50,
             max_image_mib: 64,
             signing: SigningOptions::default(),
+            bell: BellOptions { backoff_ms: (50, 1_000), ..BellOptions::default() },
         }
     }
 }

@@ -24,16 +24,21 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`pki`] makes the certificates for an MQTT broker, and its configuration. `otactl` is both from a shell.
 #![forbid(unsafe_code)]
 
+mod bell;
 mod client;
 mod config;
 mod operators;
+pub mod pki;
 mod release_key;
 mod server;
 
+pub use bell::BellOptions;
 pub use client::{ClientError, OperatorClient, Verb};
 pub use config::Config;
-pub use operators::OperatorTokens;
+pub use operators::{OperatorTokens, operator_token};
 pub use release_key::{KeyType, SigningOptions, is_callers_fault};
 pub use server::{Running, start};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
+use ota_server_core::mqtt::MqttConfigError;
 use ota_server_core::private_file;
 use ota_server_core::signing::{
     MissingKey, Pin, Pkcs11Config, Pkcs11Error, Pkcs11Signer, SoftwareSigner, TokenKeyType,
@@ -59,21 +60,27 @@ impl SigningOptions {
     /// Opens the signer for a data folder, or makes its key if the folder never had one.
     pub(crate) fn open(&self, data: &Path) -> anyhow::Result<Arc<dyn Signer>> {
         let memory = data.join("release.pub");
-        let known = read(&memory)?;
+        // A folder with a key file and no memory of it is one from before there was a memory.
+        let known = match read(&memory)? {
+            None => key_file(&data.join("release.key"))?,
+            known => known,
+        };
         let missing = if known.is_some() { MissingKey::Refuse } else { MissingKey::Generate };
         let signer: Arc<dyn Signer> = match &self.pkcs11 {
             Some(module) => Arc::new(Pkcs11Signer::open(self.pkcs11_config(module)?, missing)?),
             None => Arc::new(software(&data.join("release.key"), missing)?),
         };
         let found = signer.public_key();
-        match known {
-            Some(known) => ensure!(
+        if let Some(known) = known {
+            ensure!(
                 known == found,
                 "devices of {} trust the release key {known}, not {found}: give the key it began with, or another --data",
                 data.display()
-            ),
-            None => private_file::write(&memory, &format!("{found}\n"))
-                .with_context(|| format!("cannot write {}", memory.display()))?,
+            );
+        }
+        if !memory.exists() {
+            private_file::write(&memory, &format!("{found}\n"))
+                .with_context(|| format!("cannot write {}", memory.display()))?;
         }
         Ok(signer)
     }
@@ -98,7 +105,7 @@ struct NoPin;
 /// Whether whoever started the program can mend this error by starting it in another way.
 #[must_use]
 pub fn is_callers_fault(error: &anyhow::Error) -> bool {
-    error.is::<NoPin>() || error.is::<Pkcs11Error>()
+    error.is::<NoPin>() || error.is::<Pkcs11Error>() || error.is::<MqttConfigError>()
 }
 
 fn software(file: &Path, missing: MissingKey) -> anyhow::Result<SoftwareSigner> {
@@ -106,6 +113,12 @@ fn software(file: &Path, missing: MissingKey) -> anyhow::Result<SoftwareSigner> 
         bail!("{} is missing, and devices trust this key: put it back, or give --pkcs11", file.display());
     }
     SoftwareSigner::open_or_create(file).with_context(|| format!("cannot use {}", file.display()))
+}
+
+/// The key in the key file, if there is one.
+fn key_file(file: &Path) -> anyhow::Result<Option<PublicKey>> {
+    let key = file.exists().then(|| software(file, MissingKey::Refuse));
+    Ok(key.transpose()?.map(|key| key.public_key()))
 }
 
 /// The key that the folder began with.
@@ -133,6 +146,16 @@ mod tests {
         SoftwareSigner::open_or_create(&file).unwrap();
         let error = options.open(folder.path()).err().unwrap().to_string();
         assert!(error.contains(&made.to_string()), "{error}");
+    }
+
+    #[test]
+    fn folder_with_a_key_file_and_no_memory_of_it_keeps_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = SoftwareSigner::open_or_create(&folder.path().join("release.key")).unwrap();
+        assert_eq!(key_file(&folder.path().join("release.key")).unwrap(), Some(made.public_key()));
+        let signer = SigningOptions::default().open(folder.path()).unwrap();
+        assert_eq!(signer.public_key(), made.public_key());
+        assert_eq!(read(&folder.path().join("release.pub")).unwrap(), Some(made.public_key()));
     }
 
     #[test]

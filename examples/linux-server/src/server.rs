@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use ota_server_core::artifact::FsArtifacts;
 use ota_server_core::auth::BearerAuth;
-use ota_server_core::notify::NoBell;
+use ota_server_core::mqtt::MqttBell;
+use ota_server_core::notify::{NoBell, Notifier};
 use ota_server_core::store::SqliteStore;
 use ota_server_core::{Fleet, FleetConfig, Parts, SystemClock, http};
 use ota_verify::PublicKey;
@@ -29,6 +30,7 @@ pub struct Running {
     addr: SocketAddr,
     tokens: OperatorTokens,
     fleet: Fleet,
+    bell: Option<MqttBell>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
     ticking: JoinHandle<()>,
@@ -45,11 +47,16 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let lock = lock(data)?;
     let (operators, tokens) = operators::open_or_create(&data.join("operator.tokens"))?;
     let signer = signer(&config).await?;
+    let bell = config.bell.start()?;
+    let notifier: Arc<dyn Notifier> = match &bell {
+        Some(bell) => Arc::new(bell.clone()),
+        None => Arc::new(NoBell),
+    };
     let parts = Parts {
         store: Arc::new(SqliteStore::open(&data.join("ota.sqlite")).await?),
         artifacts: Arc::new(FsArtifacts::open(&data.join("artifacts"))?),
         signer,
-        notifier: Arc::new(NoBell),
+        notifier,
         auth: Arc::new(BearerAuth),
         clock: Arc::new(SystemClock),
         operators,
@@ -60,6 +67,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ..FleetConfig::default()
     };
     let fleet = Fleet::open(parts, limits).await?;
+    if let Some(bell) = &bell {
+        bell.serve(fleet.clone());
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -68,7 +78,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let serving = tokio::spawn(serve(listener, fleet.clone(), stopped.clone()));
     let ticking = tokio::spawn(tick(fleet.clone(), Duration::from_millis(config.tick_ms.max(1)), stopped));
     tracing::info!(%addr, data = %data.display(), "serving");
-    Ok(Running { addr, tokens, fleet, stop, serving, ticking, _lock: lock })
+    Ok(Running { addr, tokens, fleet, bell, stop, serving, ticking, _lock: lock })
 }
 
 /// A token may take its time.
@@ -108,6 +118,12 @@ impl Running {
         &self.fleet
     }
 
+    /// The doorbell, if it has one.
+    #[must_use]
+    pub fn bell(&self) -> Option<&MqttBell> {
+        self.bell.as_ref()
+    }
+
     /// Lets requests under way finish, writes what is left, and lets go of the folder.
     ///
     /// # Errors
@@ -119,6 +135,9 @@ impl Running {
             serving.abort();
         }
         let _ = self.ticking.await;
+        if let Some(bell) = &self.bell {
+            bell.stop().await;
+        }
         self.fleet.close().await.context("the last rows could not be written")
     }
 }

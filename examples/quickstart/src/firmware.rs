@@ -7,6 +7,7 @@ use device_sim::LAYOUT;
 use device_sim::firmware::{Behaviour, TRAILER, build};
 use ota_manifest::{ChunkSize, Version};
 use ota_slots::SlotId;
+use ota_verify::Sha256;
 
 use crate::{Options, PlayError};
 
@@ -32,6 +33,11 @@ impl Source {
         // A short image would be over before its power fails in the middle; real flash tools pad with erased bytes too.
         bytes.resize(bytes.len().max(LEAST), 0xFF);
         Ok(Self { bytes })
+    }
+
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub(crate) fn digest(&self) -> String {
+        Sha256::of(&[&self.bytes]).to_string()
     }
 
     /// The images of a release. Versions differ in their trailer and in their first bytes.

@@ -15,9 +15,11 @@ pub mod act;
 mod cast;
 mod error;
 mod firmware;
+mod folder;
 mod judge;
 mod options;
 mod play;
+mod refetch;
 mod show;
 
 pub use error::PlayError;

@@ -1,6 +1,5 @@
 //! The acts, in order.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,10 +11,11 @@ use tokio::runtime::Runtime;
 
 use crate::cast::Cast;
 use crate::firmware::Source;
+use crate::folder::Folder;
 use crate::show::Show;
 use crate::{Figures, Options, PlayError, act, judge};
 
-/// Plays all acts and judges what is left in the folder.
+/// Plays all acts, or what is left of them in a folder that holds this play already, and judges what is in the folder.
 ///
 /// # Errors
 /// [`PlayError`], whose exit code is the process's.
@@ -24,20 +24,40 @@ pub fn play(options: &Options) -> Result<Figures, PlayError> {
     let runtime = Runtime::new().context("no threads for the server")?;
     // Before there is anything to leave behind.
     let interrupted = listen_for_interrupt(&runtime);
-    let (dir, temporary) = folder(options)?;
-    let show = Arc::new(Show::new(usize::from(options.devices)));
+    let mut folder = Folder::open(options, &source)?;
+    let devices = usize::from(options.devices);
+    if let Some(figures) = played_already(&folder, devices) {
+        act::table::show(&figures, folder.path(), true);
+        return Ok(figures);
+    }
+    let show = Arc::new(Show::new(devices));
+    let run = folder.begin()?;
+    if folder.is_resumed() {
+        show.say(&format!("goes on in {}, run {run}", folder.path().display()));
+    }
+    let dir = folder.path().to_owned();
     let cast =
         Cast::assemble(options.clone(), dir, source, Arc::clone(&show), runtime, Arc::clone(&interrupted))?;
     let played = perform(cast);
     show.close();
-    let figures = played.and_then(|dir| Ok((judge(&dir, usize::from(options.devices))?, dir)));
+    let figures = played.and_then(|()| Ok(judge(folder.path(), devices)?));
     if interrupted.load(Ordering::Relaxed) {
         return Err(PlayError::Interrupted);
     }
-    let (figures, dir) = figures?;
-    act::table::show(&figures, &dir, temporary.is_none());
+    let figures = figures?;
+    act::table::show(&figures, folder.path(), folder.is_kept());
     figures.check().map_err(PlayError::Unmet)?;
     Ok(figures)
+}
+
+/// The figures of a play that came to its end. One that did not cannot be judged, or lacks something.
+fn played_already(folder: &Folder, devices: usize) -> Option<Figures> {
+    if !folder.is_resumed() {
+        return None;
+    }
+    let figures = judge(folder.path(), devices).ok().filter(|figures| figures.check().is_ok())?;
+    eprintln!("everything was played in {} already", folder.path().display());
+    Some(figures)
 }
 
 fn listen_for_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
@@ -59,7 +79,7 @@ fn listen_for_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
 }
 
 /// Whatever happens in an act, everybody goes home afterwards.
-fn perform(mut cast: Cast) -> Result<PathBuf, PlayError> {
+fn perform(mut cast: Cast) -> Result<(), PlayError> {
     let acts = acts(&mut cast);
     let dismissed = cast.dismiss();
     acts?;
@@ -75,20 +95,4 @@ fn acts(cast: &mut Cast) -> Result<(), PlayError> {
     cast.switch_on()?;
     act::rollout::play(cast)?;
     act::bad_release::play(cast)
-}
-
-/// The folder to work in; a temporary one goes away when its guard is dropped, also after an error or Ctrl-C.
-fn folder(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), PlayError> {
-    let Some(keep) = &options.keep else {
-        let temporary = tempfile::Builder::new().prefix("ota-quickstart-").tempdir();
-        let temporary = temporary.context("no temporary folder")?;
-        return Ok((temporary.path().to_owned(), Some(temporary)));
-    };
-    let usage = |text: String| PlayError::Usage(format!("--keep {}: {text}", keep.display()));
-    std::fs::create_dir_all(keep).map_err(|error| usage(format!("cannot be made: {error}")))?;
-    let mut entries = keep.read_dir().map_err(|error| usage(format!("cannot be read: {error}")))?;
-    match entries.next() {
-        Some(_) => Err(usage("the folder is not empty".to_owned())),
-        None => Ok((keep.clone(), None)),
-    }
 }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use device_sim::{Happening, Line};
+use device_sim::{CutPoint, Happening, Line};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Fleets up to this size get a bar for each device; larger ones one bar for all.
@@ -71,6 +71,11 @@ impl Show {
         if let Some(text) = words(&line.what) {
             self.note(&format!("device {device:3}  {text}"));
         }
+        self.count(device, line);
+    }
+
+    /// Counts a device that has confirmed, now or in an earlier run.
+    pub(crate) fn count(&self, device: usize, line: &Line) {
         if let Happening::Reached { stage, .. } = &line.what
             && stage == "Confirmed"
         {
@@ -125,6 +130,7 @@ fn words(what: &Happening) -> Option<String> {
         Happening::Boot { cause, slot, version, state } => {
             format!("boots {version} from slot {slot}, {} ({cause})", state.to_lowercase())
         }
+        Happening::Rung => "is rung".to_owned(),
         Happening::Offered { job, .. } => format!("is offered job {}", short(job)),
         Happening::Refused { refusal, code } => format!("REFUSES the offer: {refusal}, code {code:#06x}"),
         Happening::ChunkRefused { chunk } => format!("REFUSES chunk {chunk}: does not match its leaf"),
@@ -134,7 +140,8 @@ fn words(what: &Happening) -> Option<String> {
         }
         Happening::Reached { stage, progress: None } => format!("reaches {stage}"),
         Happening::RolledBack { reason, boots, .. } => format!("ROLLED BACK: {reason} after {boots} boot(s)"),
-        Happening::PowerCut => "LOSES POWER".to_owned(),
+        Happening::PowerCut { at: CutPoint::Download } => "LOSES POWER in its download".to_owned(),
+        Happening::PowerCut { at: CutPoint::Trial } => "LOSES POWER in its trial".to_owned(),
         Happening::Fault { why } => format!("crashes: {why}"),
         _ => return None,
     })

@@ -66,7 +66,14 @@ fn a_judge_who_finds_less_than_was_promised_says_what() {
         |f: &mut quickstart::Figures| f.evidence.rollback_reasons = ["AttemptsExhausted".into()].into();
     assert!(unmet(watchdog).contains("instead of the self-test"));
     assert_eq!(unmet(|f| f.evidence.cuts_in_trial = 0), "0 power cuts between pending and confirm");
-    assert!(unmet(|f| f.evidence.fewest_polls_after_halt = Some(1)).contains("after the halt"));
+    let asked_once = unmet(|f| f.evidence.fewest_polls_after_halt = Some(1));
+    assert_eq!(asked_once, "a device asked only 1 times after the halt");
+    assert_eq!(unmet(|f| f.notified = Some(1)), "1 of 2 devices were rung for");
+    assert_eq!(unmet(|f| f.polls_before_offer = Some(3)), "3 polls in vain before the first offer");
+    assert!(unmet(|f| f.evidence.served_by_store = 0).contains("more bytes than the 0 the server counted"));
+    let mut after_a_kill = good.clone();
+    (after_a_kill.evidence.served_by_store, after_a_kill.evidence.runs) = (0, 2);
+    assert_eq!(after_a_kill.check(), Ok(()), "a killed server has lost its last counts");
 }
 
 #[test]

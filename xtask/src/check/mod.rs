@@ -28,9 +28,9 @@ pub(crate) const STEPS: [Step; 13] = [
     },
     Step {
         name: "tests",
-        about: "all host tests and the code in the documentation",
+        about: "all host tests, those against real services too, and the code in the documentation",
         slow: false,
-        needs: &[Tool::CCompiler],
+        needs: &[Tool::CCompiler, Tool::Mosquitto, Tool::SoftHsm, Tool::OpenSsl],
         run: tests,
     },
     Step {
@@ -105,6 +105,10 @@ pub(crate) const STEPS: [Step; 13] = [
     },
 ];
 
+/// The feature that holds tests against a real broker or a real PKCS#11 token. A feature, so that `cargo test` works where
+/// neither is installed.
+const REAL_PARTS: &str = "real-parts";
+
 /// The members, and the program that stands outside the workspace.
 fn fmt(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
@@ -118,8 +122,16 @@ fn clippy(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(args).run()
 }
 
-fn tests(_: &Workspace) -> Result<()> {
-    CommandLine::cargo().args(["test", "--workspace"]).run()
+/// Without other features than those tests ask for: what users get by default is what is tested.
+fn tests(workspace: &Workspace) -> Result<()> {
+    CommandLine::cargo().args(["test", "--workspace", "--features", &real_parts(workspace)]).run()
+}
+
+/// The feature of every member that has it: tests behind one that nobody switches on would pass in silence.
+fn real_parts(workspace: &Workspace) -> String {
+    let members = workspace.members().iter();
+    let members = members.filter(|member| member.features.iter().any(|feature| feature == REAL_PARTS));
+    members.map(|member| format!("{}/{REAL_PARTS}", member.name)).collect::<Vec<_>>().join(",")
 }
 
 fn docs(_: &Workspace) -> Result<()> {
@@ -130,4 +142,18 @@ fn docs(_: &Workspace) -> Result<()> {
 /// Without `advisories`: whether a dependency has a known flaw changes without a change here, and needs the network.
 fn deny(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["deny", "check", "bans", "licenses", "sources"]).run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_with_real_parts_is_tested_with_them() {
+        let features = real_parts(&Workspace::load().unwrap());
+        let mut found: Vec<_> = features.split(',').collect();
+        found.sort_unstable();
+        let expected = ["device-sim", "linux-server", "ota-server-core", "quickstart"];
+        assert_eq!(found, expected.map(|name| format!("{name}/real-parts")));
+    }
 }

@@ -1,5 +1,6 @@
 //! The home of every figure: each number the documentation states comes from a measurement registered here.
 
+mod kill;
 mod size;
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ pub(crate) struct Measurement {
 }
 
 /// All measurements.
-const MEASUREMENTS: [Measurement; 2] = [
+const MEASUREMENTS: [Measurement; 3] = [
     Measurement {
         name: "size",
         about: "flash taken by the device crates on bare metal, optimised for size",
@@ -28,6 +29,11 @@ const MEASUREMENTS: [Measurement; 2] = [
         name: "quickstart",
         about: "one run of the whole flow with the default number of devices",
         take: |_| quickstart::run(&[]),
+    },
+    Measurement {
+        name: "kill",
+        about: "quickstart killed at twenty moments, each followed by the same command on the same folder",
+        take: kill::take,
     },
 ];
 

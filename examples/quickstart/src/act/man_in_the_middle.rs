@@ -1,7 +1,8 @@
 //! One device reaches the server through somebody else's proxy. It forges a manifest, replays an old one, and flips a bit
 //! in a chunk. The device refuses all three, and gets its update all the same.
 //!
-//! The attacker controls the wire, so he also swallows the device's complaints about his forgeries.
+//! The attacker controls the wire, so he also swallows the device's complaints about his forgeries. If the play was cut off,
+//! he goes on with what the device's log does not show yet.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use device_sim::{Happening, Line};
 use ota_manifest::wire::path::{POLL, REPORT};
 use ota_manifest::wire::{Down, Stage, Up, decode, encode};
 use ota_manifest::{Frame, JobId, Kind, Role};
@@ -26,13 +28,18 @@ const BODY: usize = 1 << 20;
 
 /// Puts the proxy between one device and the server.
 pub(crate) fn prepare(cast: &mut Cast, old_release: u32) -> Result<()> {
+    let victim = cast.role(2);
+    let Some(next) = Attack::after(cast.past(victim)) else {
+        cast.show.note(&format!("passed over: device {victim} has seen through the man in the middle"));
+        return Ok(());
+    };
     let old = cast.author.envelope(old_release)?;
     let attacker = SoftwareSigner::open_or_create(&cast.dir.join("attacker.key"))?;
     let proxy = Proxy {
         server: cast.server_url(),
         old,
         attacker,
-        next: Mutex::new(Some(Attack::Forge)),
+        next: Mutex::new(Some(next)),
         forged: Mutex::new(None),
         damaged: Mutex::new(None),
         agent: ureq::Agent::config_builder()
@@ -45,7 +52,6 @@ pub(crate) fn prepare(cast: &mut Cast, old_release: u32) -> Result<()> {
     let address = listener.local_addr()?;
     let router = Router::new().fallback(relay).with_state(Arc::new(proxy));
     cast.runtime.spawn(async move { axum::serve(listener, router).await });
-    let victim = cast.role(2);
     cast.put_behind(victim, address);
     cast.show.note(&format!("device {victim} reaches the server through a man in the middle"));
     Ok(())
@@ -60,6 +66,24 @@ enum Attack {
     Replay,
     /// Flips one bit of a chunk.
     Damage,
+}
+
+impl Attack {
+    /// The first attack that a device's log does not show.
+    fn after(log: &[Line]) -> Option<Self> {
+        let refused = |wanted: &str| {
+            let mut lines = log.iter();
+            lines.any(|line| matches!(&line.what, Happening::Refused { refusal, .. } if refusal == wanted))
+        };
+        if !refused("Unauthentic") {
+            Some(Self::Forge)
+        } else if !refused("NotNewer") {
+            Some(Self::Replay)
+        } else {
+            let damaged = log.iter().any(|line| matches!(line.what, Happening::ChunkRefused { .. }));
+            (!damaged).then_some(Self::Damage)
+        }
+    }
 }
 
 struct Proxy {
@@ -202,4 +226,24 @@ impl Proxy {
 fn message(down: &Down<'_>) -> Vec<u8> {
     let mut buffer = vec![0; BODY];
     encode(down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn man_in_the_middle_goes_on_with_what_the_log_does_not_show() {
+        let refused = |refusal: &str| Happening::Refused { refusal: refusal.to_owned(), code: 1 };
+        let mut log = Vec::new();
+        assert_eq!(Attack::after(&log), Some(Attack::Forge));
+        for (what, next) in [
+            (refused("Unauthentic"), Some(Attack::Replay)),
+            (refused("NotNewer"), Some(Attack::Damage)),
+            (Happening::ChunkRefused { chunk: 0 }, None),
+        ] {
+            log.push(Line { at_ms: 1, what });
+            assert_eq!(Attack::after(&log), next);
+        }
+    }
 }

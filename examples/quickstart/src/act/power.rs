@@ -8,6 +8,10 @@ const CHUNK: u32 = 29;
 
 pub(crate) fn prepare(cast: &mut Cast) {
     let (downloading, testing) = (cast.role(0), cast.role(1));
-    cast.plan_power(downloading, |plan| plan.in_download_at_chunk = Some(CHUNK));
-    cast.plan_power(testing, |plan| plan.before_confirm = true);
+    if !cast.plan_power(downloading, |plan| plan.in_download_at_chunk = Some(CHUNK)) {
+        cast.show.note(&format!("passed over: device {downloading} has lost its power in a download"));
+    }
+    if !cast.plan_power(testing, |plan| plan.before_confirm = true) {
+        cast.show.note(&format!("passed over: device {testing} has lost its power in a trial"));
+    }
 }

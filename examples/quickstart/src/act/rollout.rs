@@ -13,8 +13,15 @@ const LIMIT: Duration = Duration::from_secs(600);
 pub(crate) fn play(cast: &Cast) -> Result<(), PlayError> {
     cast.show.act("1.1.0 is rolled out in waves");
     let (release, _) = cast.publish(Version::new(1, 1, 0), 2, Behaviour::Healthy)?;
-    let campaign = cast.roll_out("1.1.0 to everybody", release)?;
-    let mut wave = None;
+    let found = cast.roll_out("1.1.0 to everybody", release)?;
+    let (campaign, mut wave) = (found.campaign, found.wave);
+    if found.state == "completed" {
+        cast.show.note(&format!("passed over: campaign {campaign} was completed before"));
+        return Ok(());
+    }
+    for device in 0..cast.size() {
+        cast.past(device).iter().for_each(|line| cast.show.count(device, line));
+    }
     cast.wait_until("campaign 1.1.0 completed", LIMIT, |cast| {
         let info = cast.campaign(campaign)?;
         if info.wave != wave {

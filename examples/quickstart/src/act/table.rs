@@ -6,7 +6,7 @@ use crate::Figures;
 
 /// Prints the figures on standard error, where the story was told.
 pub fn show(figures: &Figures, dir: &Path, kept: bool) {
-    let rows: [(&str, u64); 14] = [
+    let mut rows = vec![
         ("devices", figures.devices),
         ("confirmed on 1.1.0", figures.confirmed),
         ("rolled back from 1.2.0", figures.rolled_back),
@@ -22,6 +22,8 @@ pub fn show(figures: &Figures, dir: &Path, kept: bool) {
         ("bytes served", figures.bytes_served),
         ("milliseconds", figures.elapsed_ms),
     ];
+    rows.extend(figures.notified.map(|devices| ("devices rung for", devices)));
+    rows.extend(figures.polls_before_offer.map(|polls| ("polls in vain before an offer", polls)));
     eprintln!("\n{:-<48}", "");
     for (name, value) in rows {
         eprintln!("  {name:<32} {value:>12}");
