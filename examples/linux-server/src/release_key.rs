@@ -26,7 +26,7 @@ pub struct SigningOptions {
     /// Label of the token.
     #[arg(long, value_name = "LABEL", default_value = "ota")]
     pub token_label: String,
-    /// Label of the key in the token; made there if the data folder is new and the token has none.
+    /// Label of the key in the token; made there if the data folder has known no key yet and the token has none.
     #[arg(long, value_name = "LABEL", default_value = "ota-release")]
     pub key_label: String,
     /// Type of the key in the token [default: that of the key that is there, or Ed25519].
