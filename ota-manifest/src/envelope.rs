@@ -17,7 +17,7 @@
 //! The frame is fixed rather than postcard so that not one length byte has to be interpreted by a general decoder before
 //! the signature is known to be good.
 
-use crate::{FrameError, KeyId};
+use crate::{DecodeError, FrameError, KeyId};
 
 /// The format number this crate reads and writes.
 pub const FORMAT: u8 = 1;
@@ -55,6 +55,11 @@ impl TryFrom<u8> for Kind {
 
 /// A signature algorithm. Numbers are frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "u8", try_from = "u8")
+)]
 #[repr(u8)]
 pub enum Alg {
     /// Ed25519 (RFC 8032), verified strictly.
@@ -63,6 +68,11 @@ pub enum Alg {
     P256 = 2,
     /// LMS/HSS with SHA-256 (RFC 8554).
     Lms = 3,
+}
+
+impl Alg {
+    /// Every algorithm, in the order of its number.
+    pub const ALL: [Self; 3] = [Self::Ed25519, Self::P256, Self::Lms];
 }
 
 impl TryFrom<u8> for Alg {
@@ -78,8 +88,19 @@ impl TryFrom<u8> for Alg {
     }
 }
 
+impl From<Alg> for u8 {
+    fn from(alg: Alg) -> Self {
+        alg as Self
+    }
+}
+
 /// What a key may sign. A key serves exactly one role. Numbers are frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "u8", try_from = "u8")
+)]
 #[repr(u8)]
 pub enum Role {
     /// Trust documents.
@@ -90,6 +111,31 @@ pub enum Role {
     Approval = 3,
     /// Freshness replies.
     Freshness = 4,
+}
+
+impl Role {
+    /// Every role, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::Root, Self::Release, Self::Approval, Self::Freshness];
+}
+
+impl TryFrom<u8> for Role {
+    type Error = DecodeError;
+
+    fn try_from(number: u8) -> Result<Self, DecodeError> {
+        match number {
+            1 => Ok(Self::Root),
+            2 => Ok(Self::Release),
+            3 => Ok(Self::Approval),
+            4 => Ok(Self::Freshness),
+            other => Err(DecodeError::UnknownTag(other)),
+        }
+    }
+}
+
+impl From<Role> for u8 {
+    fn from(role: Role) -> Self {
+        role as Self
+    }
 }
 
 /// The first [`FRAME_HEADER`] bytes of an envelope.

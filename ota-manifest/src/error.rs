@@ -34,6 +34,9 @@ pub enum DecodeError {
     /// A field's value contradicts its meaning.
     #[error("field {0} has a value outside its range")]
     OutOfRange(&'static str),
+    /// Keys of a trust document are not strictly ascending: unsorted, or one is listed twice.
+    #[error("keys not strictly ascending")]
+    KeyOrder,
     /// Bytes are left over after the last field.
     #[error("{0} bytes left over")]
     Trailing(usize),
@@ -83,7 +86,7 @@ pub struct ParseIdError {
     pub expected: usize,
 }
 
-/// Why a manifest cannot be written.
+/// Why a manifest or a trust document cannot be written.
 #[cfg(feature = "encode")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -92,6 +95,6 @@ pub enum EncodeError {
     #[error("output buffer too small")]
     BufferFull,
     /// The values would not be accepted by a device; the reader's own verdict.
-    #[error("a device would refuse this manifest: {0}")]
+    #[error("a device would refuse it: {0}")]
     Refused(DecodeError),
 }

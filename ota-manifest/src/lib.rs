@@ -14,6 +14,7 @@
 //!                                                                                     |
 //!   image                                                                             '-> size, SHA-256, chunk root
 //! ```
+//! A second kind of payload, the [`TrustDocument`], says which keys count.
 //!
 //! The smallest loop: take a frame apart and look at what it claims.
 //!
@@ -35,7 +36,7 @@
 //!
 //! # Features
 //! - `wire`: the messages between device and server ([`wire`]), in postcard encoding.
-//! - `encode`: writing manifests (`ManifestDraft`); servers and release tools.
+//! - `encode`: writing manifests (`ManifestDraft`) and trust documents (`TrustDraft`); servers and release tools.
 //!
 //! # Compatibility
 //! The bytes of a released format never change; golden vectors in `tests/` freeze them. New information arrives as a
@@ -57,6 +58,9 @@ mod id;
 mod image;
 mod manifest;
 mod outcome;
+mod trust;
+#[cfg(feature = "encode")]
+mod trust_draft;
 mod version;
 #[cfg(feature = "wire")]
 pub mod wire;
@@ -78,4 +82,7 @@ pub use manifest::{
     MAX_EXTENSIONS, MAX_IMAGES, Manifest,
 };
 pub use outcome::{ResetCause, RollbackReason};
+pub use trust::{DocumentKey, MAX_PUBLIC_KEY, MAX_TRUST_ENVELOPE, MAX_TRUST_KEYS, Thresholds, TrustDocument};
+#[cfg(feature = "encode")]
+pub use trust_draft::{KeyDraft, TrustDraft};
 pub use version::{Order, SecurityVersion, Version};

@@ -155,7 +155,7 @@ pub struct Extension<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A list inside a manifest, read anew each time it is walked.
+/// A list inside a manifest or a trust document, read anew each time it is walked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entries<'a, T> {
     bytes: &'a [u8],
@@ -164,7 +164,7 @@ pub struct Entries<'a, T> {
 }
 
 impl<'a, T: Entry<'a>> Entries<'a, T> {
-    fn read(reader: &mut Reader<'a>, limit: u8) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'a>, limit: u8) -> Result<Self, DecodeError> {
         let count = reader.count(limit)?;
         let before = reader.rest();
         for _ in 0..count {
@@ -178,7 +178,7 @@ impl<'a, T: Entry<'a>> Entries<'a, T> {
     /// Walks the entries.
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
         let mut reader = Reader::new(self.bytes);
-        // Every entry was read once when the manifest was; a second reading cannot fail.
+        // Every entry was read once when the whole was; a second reading cannot fail.
         (0..self.count).map_while(move |_| T::read(&mut reader).ok())
     }
 }
@@ -203,7 +203,7 @@ impl<'a, T: Entry<'a> + core::fmt::Debug> core::fmt::Debug for Entries<'a, T> {
     }
 }
 
-/// Something a manifest holds a list of. Sealed: the reader is private to this crate.
+/// Something a manifest or a trust document holds a list of. Sealed: the reader is private to this crate.
 #[expect(private_interfaces, reason = "sealed by its private reader; named in bounds only")]
 pub trait Entry<'a>: Sized {
     /// Reads one entry.

@@ -6,8 +6,8 @@ use ota_manifest::wire::{
     encode,
 };
 use ota_manifest::{
-    ClassId, Digest, ImageDraft, JobId, Manifest, ManifestDraft, ManifestId, Order, SecurityVersion,
-    VendorId, Version,
+    Alg, ClassId, Digest, ImageDraft, JobId, KeyDraft, Manifest, ManifestDraft, ManifestId, Order, Role,
+    SecurityVersion, Thresholds, TrustDocument, TrustDraft, VendorId, Version,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -34,6 +34,22 @@ fn manifest_bytes_are_frozen() {
     let bytes = draft.encode(&mut buffer).unwrap();
     assert_eq!(hex(bytes), vector("manifest"));
     assert!(Manifest::decode_unauthenticated(bytes).is_ok());
+}
+
+#[test]
+fn trust_document_bytes_are_frozen() {
+    let mut point = [0x66; 65];
+    point[0] = 0x04;
+    let mut draft = TrustDraft::new(2);
+    draft.min_order = Order { epoch: 1, sequence: 300 };
+    draft.thresholds = Thresholds { root: 1, release: 2, approval: 0, freshness: 0 };
+    draft.keys.push(KeyDraft::new(Role::Release, Alg::P256, &point)).unwrap();
+    draft.keys.push(KeyDraft::new(Role::Release, Alg::Ed25519, &[0x55; 32])).unwrap();
+    draft.keys.push(KeyDraft::new(Role::Root, Alg::Ed25519, &[0x77; 32])).unwrap();
+    let mut buffer = [0; 256];
+    let bytes = draft.encode(&mut buffer).unwrap();
+    assert_eq!(hex(bytes), vector("trust"));
+    assert!(TrustDocument::decode_unauthenticated(bytes).is_ok());
 }
 
 const JOB: JobId = JobId::new([0xAB; 16]);

@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use ota_manifest::{Alg, KeyId};
 
 use crate::key::key_id;
-use crate::{SignatureRefused, Tbs, VerifyKey};
+use crate::{KeyAlgorithm, SignatureRefused, Tbs, VerifyKey};
 
 /// An Ed25519 public key, 32 bytes, as it stands in ROM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,5 +35,20 @@ impl VerifyKey for Ed25519Key {
         let key = VerifyingKey::from_bytes(&self.0).map_err(|_| SignatureRefused)?;
         let signature = Signature::from_slice(signature).map_err(|_| SignatureRefused)?;
         key.verify_strict(tbs.as_bytes(), &signature).map_err(|_| SignatureRefused)
+    }
+}
+
+/// Ed25519 for keys that come from a trust document; see [`KeyAlgorithm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ed25519;
+
+impl KeyAlgorithm for Ed25519 {
+    fn alg(&self) -> Alg {
+        Alg::Ed25519
+    }
+
+    fn verify(&self, key: &[u8], tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
+        let key = key.try_into().map_err(|_| SignatureRefused)?;
+        Ed25519Key::new(key).verify(tbs, signature)
     }
 }

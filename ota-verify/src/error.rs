@@ -1,7 +1,7 @@
 //! Why a step of the proof fails. Precise, for the device's own log; the wire gets one opaque number for all of
 //! [`AuthError`] and [`ProofError`].
 
-use ota_manifest::{DecodeError, Kind, Role};
+use ota_manifest::{DecodeError, Kind, MAX_TRUST_ENVELOPE, Role};
 use thiserror::Error;
 
 /// Why an envelope is not authentic.
@@ -105,6 +105,10 @@ pub enum AdmitError {
     /// A critical extension is unknown.
     #[error("critical extension {0} is not known here")]
     UnknownExtension(u16),
+    /// Its order is below [`Trust::min_order`](crate::Trust::min_order): the trust in force has withdrawn it.
+    // Carries no order: it would make this error, and every result around it, half as large again.
+    #[error("order withdrawn by the trust document in force")]
+    BelowMinOrder,
 }
 
 impl AdmitError {
@@ -127,6 +131,7 @@ impl AdmitError {
             Self::UnsupportedPayload => 0x030D,
             Self::UnmetDependency => 0x030E,
             Self::UnknownExtension(_) => 0x030F,
+            Self::BelowMinOrder => 0x0310,
         }
     }
 }
@@ -153,6 +158,76 @@ impl ProofError {
         match self {
             Self::WrongLength { .. } => 0x0401,
             Self::WrongDigest => 0x0402,
+        }
+    }
+}
+
+/// Why a trust document does not take the place of the one in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The envelope is of another kind.
+    #[error("an envelope of kind {0:?} is no trust document")]
+    WrongKind(Kind),
+    /// The envelope is longer than a guard region has room for.
+    #[error("{len} bytes, more than the {MAX_TRUST_ENVELOPE} of a trust document")]
+    TooLarge {
+        /// Length of the envelope, bytes.
+        len: usize,
+    },
+    /// The payload is not a trust document this device can read.
+    #[error("trust document cannot be read: {0}")]
+    Malformed(DecodeError),
+    /// The trust in force has no root keys, so nothing can ever follow it.
+    #[error("the trust in force has no root keys")]
+    NoRootKeys,
+    /// Not newer than the trust in force: an old document again, or the same.
+    #[error("version {found}, and {current} is in force")]
+    Replay {
+        /// Version in force.
+        current: u32,
+        /// Version of the document.
+        found: u32,
+    },
+    /// Documents in between are missing; each must be adopted in turn.
+    #[error("version {found}, and {current} is in force: those in between come first")]
+    Gap {
+        /// Version in force.
+        current: u32,
+        /// Version of the document.
+        found: u32,
+    },
+    /// Too few root keys of the trust in force have signed.
+    #[error("{found} of {needed} signatures by the roots in force")]
+    NotByOldRoots {
+        /// Distinct root keys whose signature verified.
+        found: u8,
+        /// Signatures needed.
+        needed: u8,
+    },
+    /// Too few of the document's own root keys have signed: nobody has shown that they can.
+    #[error("{found} of {needed} signatures by the document's own roots")]
+    NotByNewRoots {
+        /// Distinct root keys whose signature verified.
+        found: u8,
+        /// Signatures needed.
+        needed: u8,
+    },
+}
+
+impl TrustError {
+    /// The number in the device's log. Frozen.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::WrongKind(_) => 0x0701,
+            Self::TooLarge { .. } => 0x0702,
+            Self::Malformed(_) => 0x0703,
+            Self::NoRootKeys => 0x0704,
+            Self::Replay { .. } => 0x0705,
+            Self::Gap { .. } => 0x0706,
+            Self::NotByOldRoots { .. } => 0x0707,
+            Self::NotByNewRoots { .. } => 0x0708,
         }
     }
 }

@@ -31,6 +31,29 @@ pub trait VerifyKey: Sync {
     fn verify(&self, tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused>;
 }
 
+/// An algorithm that checks signatures by keys it learns at run time, from a trust document.
+///
+/// A list of these (`&[&Ed25519, &P256]`) is how firmware names the algorithms it can do; the others are not linked.
+/// As with [`VerifyKey`], an implementation says whether a signature is good and cannot make any of the proofs.
+///
+/// ```
+/// # #[cfg(feature = "ed25519")] {
+/// use ota_verify::{Ed25519, KeyAlgorithm};
+/// static ALGORITHMS: [&dyn KeyAlgorithm; 1] = [&Ed25519];
+/// assert_eq!(ALGORITHMS[0].alg(), ota_manifest::Alg::Ed25519);
+/// # }
+/// ```
+pub trait KeyAlgorithm: Sync {
+    /// The algorithm.
+    fn alg(&self) -> Alg;
+
+    /// Checks `signature` over `tbs` by the public key `key`, in the form [`PublicKey`] has it.
+    ///
+    /// # Errors
+    /// [`SignatureRefused`] whatever the reason, a `key` that is none included.
+    fn verify(&self, key: &[u8], tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused>;
+}
+
 /// A set of signature algorithms, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlgSet(u8);
@@ -42,6 +65,8 @@ impl AlgSet {
     pub const ED25519: Self = Self::NONE.with(Alg::Ed25519);
     /// P-256 alone.
     pub const P256: Self = Self::NONE.with(Alg::P256);
+    /// Every one.
+    pub(crate) const ALL: Self = Self(u8::MAX);
 
     /// The set and `alg`.
     #[must_use]
@@ -126,6 +151,13 @@ impl PublicKey {
     pub fn key_id(&self) -> KeyId {
         key_id(self.alg, self.as_bytes())
     }
+
+    /// The entry of a trust document that lets this key sign in `role`.
+    #[cfg(feature = "sign")]
+    #[must_use]
+    pub fn draft(&self, role: ota_manifest::Role) -> ota_manifest::KeyDraft {
+        ota_manifest::KeyDraft::new(role, self.alg, self.as_bytes())
+    }
 }
 
 impl VerifyKey for PublicKey {
@@ -145,15 +177,9 @@ impl VerifyKey for PublicKey {
     fn verify(&self, tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
         match (self.alg, self.as_bytes()) {
             #[cfg(feature = "ed25519")]
-            (Alg::Ed25519, key) => {
-                let key = key.try_into().map_err(|_| SignatureRefused)?;
-                crate::Ed25519Key::new(key).verify(tbs, signature)
-            }
+            (Alg::Ed25519, key) => crate::Ed25519.verify(key, tbs, signature),
             #[cfg(feature = "p256")]
-            (Alg::P256, key) => {
-                let key = key.try_into().map_err(|_| SignatureRefused)?;
-                crate::P256Key::new(key).verify(tbs, signature)
-            }
+            (Alg::P256, key) => crate::P256.verify(key, tbs, signature),
             _ => Err(SignatureRefused),
         }
     }

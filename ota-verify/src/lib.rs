@@ -13,6 +13,9 @@
 //!                     flash bytes --ImageStream::update--> ... --finish--> VerifiedImage
 //! ```
 //!
+//! Which keys those are can change: [`Trust::successor`] takes a trust document that follows the trust in force, and
+//! [`Trust::documented`] puts it in force. Firmware that calls neither does not link them.
+//!
 //! The smallest loop, with a key that signs and a device that checks:
 //!
 //! ```
@@ -46,7 +49,7 @@
 //!     running: None,
 //!     floor: SecurityVersion(0),
 //!     rejected: &[],
-//!     target: TargetSlot { link_address: 0x8000, usable: 0x10000, erase_page: 4096 },
+//!     target: TargetSlot { link_address: 0x8000, usable: 0x10000, largest_image: 0x10000, erase_page: 4096 },
 //!     bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
 //! };
 //! let authentic = trust.authenticate(Frame::parse(&envelope)?, Role::Release).unwrap();
@@ -58,8 +61,8 @@
 //! ```
 //!
 //! # Features
-//! - `ed25519` (default): [`Ed25519Key`], strict verification (RFC 8032 with the extra checks of `verify_strict`).
-//! - `p256`: [`P256Key`], ECDSA over P-256 with SHA-256, for keys in tokens that know no Ed25519.
+//! - `ed25519` (default): [`Ed25519Key`] and [`Ed25519`], strict verification (RFC 8032 with the extra checks of `verify_strict`).
+//! - `p256`: [`P256Key`] and [`P256`], ECDSA over P-256 with SHA-256, for keys in tokens that know no Ed25519.
 //! - `sign`: building and signing envelopes ([`sign`]); uses an allocator, for servers and release tools.
 //!
 //! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: measured, it takes 25.8 KB of
@@ -74,7 +77,9 @@
 #[cfg(feature = "sign")]
 extern crate alloc;
 
+mod authentic;
 mod chunks;
+mod document;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod error;
@@ -87,19 +92,22 @@ mod policy;
 mod proof;
 #[cfg(feature = "sign")]
 pub mod sign;
+mod tally;
 mod tbs;
 mod trust;
 
 #[cfg(feature = "p256")]
-pub use self::p256::P256Key;
+pub use self::p256::{P256, P256Key};
+pub use authentic::Authentic;
 pub use chunks::{ChunkTree, LEAF_LEN, leaf_hash};
+pub use document::AuthenticTrust;
 #[cfg(feature = "ed25519")]
-pub use ed25519::Ed25519Key;
-pub use error::{AdmitError, AuthError, ProofError};
+pub use ed25519::{Ed25519, Ed25519Key};
+pub use error::{AdmitError, AuthError, ProofError, TrustError};
 pub use hardened::Hardened;
 pub use hash::{Sha256, digests_equal};
-pub use key::{AlgSet, NotAKey, PublicKey, SignatureRefused, VerifyKey};
+pub use key::{AlgSet, KeyAlgorithm, NotAKey, PublicKey, SignatureRefused, VerifyKey};
 pub use policy::{Bootloader, DeviceState, Identity, TargetSlot};
 pub use proof::{Applicable, ImageStream, VerifiedImage};
 pub use tbs::{Tbs, frame_digest, manifest_id};
-pub use trust::{Authentic, Trust, TrustedKey};
+pub use trust::{Trust, TrustTerms, TrustedKey};

@@ -9,7 +9,7 @@ use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use p256::ecdsa::{Signature, VerifyingKey};
 
 use crate::key::key_id;
-use crate::{Sha256, SignatureRefused, Tbs, VerifyKey};
+use crate::{KeyAlgorithm, Sha256, SignatureRefused, Tbs, VerifyKey};
 
 /// A P-256 public key, uncompressed SEC 1 form: 0x04, x and y of 32 bytes each, as it stands in ROM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,5 +42,20 @@ impl VerifyKey for P256Key {
         let signature = Signature::from_slice(signature).map_err(|_| SignatureRefused)?;
         let digest = Sha256::of(&[tbs.as_bytes()]);
         key.verify_prehash(digest.as_bytes(), &signature).map_err(|_| SignatureRefused)
+    }
+}
+
+/// P-256 for keys that come from a trust document; see [`KeyAlgorithm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct P256;
+
+impl KeyAlgorithm for P256 {
+    fn alg(&self) -> Alg {
+        Alg::P256
+    }
+
+    fn verify(&self, key: &[u8], tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
+        let key = key.try_into().map_err(|_| SignatureRefused)?;
+        P256Key::new(key).verify(tbs, signature)
     }
 }

@@ -1,7 +1,7 @@
 //! Is an authentic manifest for this device, and is it an improvement?
 
 use ota_manifest::{
-    Alg, ClassId, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId,
+    ClassId, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId,
 };
 
 use crate::{AdmitError, AlgSet, Applicable, Authentic};
@@ -35,7 +35,10 @@ pub struct TargetSlot {
     pub link_address: u32,
     /// Bytes for image and leaf list together, each rounded up to erase pages.
     pub usable: u32,
-    /// Erase page, bytes.
+    /// Bytes the image alone may take, rounded up to erase pages: a slot whose image moves to another one is bounded by
+    /// both.
+    pub largest_image: u32,
+    /// Erase page, bytes, a power of two; nothing fits a slot with another one.
     pub erase_page: u32,
 }
 
@@ -65,8 +68,8 @@ impl<'a> Authentic<'a> {
     pub fn admit(self, state: &DeviceState<'_>) -> Result<Applicable<'a>, AdmitError> {
         let manifest = self.manifest();
         check_identity(manifest, &state.identity)?;
-        check_history(manifest, self.id(), state)?;
-        check_bootloader(manifest, self.algorithms(), state.bootloader)?;
+        check_history(&self, state)?;
+        check_bootloader(&self, state.bootloader)?;
         check_contents(manifest)?;
         let (index, image) = choose_image(manifest, state.target)?;
         Ok(Applicable::new(self, index, image))
@@ -89,25 +92,27 @@ fn check_identity(manifest: &Manifest<'_>, identity: &Identity) -> Result<(), Ad
     }
 }
 
-fn check_history(manifest: &Manifest<'_>, id: ManifestId, state: &DeviceState<'_>) -> Result<(), AdmitError> {
+fn check_history(authentic: &Authentic<'_>, state: &DeviceState<'_>) -> Result<(), AdmitError> {
+    let manifest = authentic.manifest();
+    if manifest.order < authentic.min_order() {
+        return Err(AdmitError::BelowMinOrder);
+    }
     if state.running.is_some_and(|running| manifest.order <= running) {
         return Err(AdmitError::NotNewer);
     }
     if manifest.security_version < state.floor {
         return Err(AdmitError::BelowFloor);
     }
-    if state.rejected.contains(&id) { Err(AdmitError::RejectedBefore) } else { Ok(()) }
+    if state.rejected.contains(&authentic.id()) { Err(AdmitError::RejectedBefore) } else { Ok(()) }
 }
 
-/// Refuses now what this bootloader could not prove later.
-fn check_bootloader(manifest: &Manifest<'_>, signed: AlgSet, found: Bootloader) -> Result<(), AdmitError> {
-    if manifest.min_bootloader > found.version {
-        return Err(AdmitError::BootloaderTooOld { needed: manifest.min_bootloader, found: found.version });
+/// Refuses now what this bootloader could not prove later: it must be able to check as many signatures as are needed.
+fn check_bootloader(authentic: &Authentic<'_>, found: Bootloader) -> Result<(), AdmitError> {
+    let needed = authentic.manifest().min_bootloader;
+    if needed > found.version {
+        return Err(AdmitError::BootloaderTooOld { needed, found: found.version });
     }
-    let provable = [Alg::Ed25519, Alg::P256, Alg::Lms]
-        .iter()
-        .any(|alg| signed.contains(*alg) && found.algorithms.contains(*alg));
-    if provable { Ok(()) } else { Err(AdmitError::BootloaderAlgorithm) }
+    if authentic.is_provable_with(found.algorithms) { Ok(()) } else { Err(AdmitError::BootloaderAlgorithm) }
 }
 
 fn check_contents(manifest: &Manifest<'_>) -> Result<(), AdmitError> {
@@ -128,11 +133,22 @@ fn choose_image(manifest: &Manifest<'_>, target: TargetSlot) -> Result<(u8, Imag
     if image.payload != Payload::Raw {
         return Err(AdmitError::UnsupportedPayload);
     }
-    let page = u64::from(target.erase_page.max(1));
-    let image_bytes = u64::from(image.size).next_multiple_of(page);
-    let list_bytes = (u64::from(image.chunks()) * 32).next_multiple_of(page);
-    if image_bytes + list_bytes > u64::from(target.usable) {
-        return Err(AdmitError::TooLarge { size: image.size });
-    }
-    Ok((index, image))
+    if fits(&image, target) { Ok((index, image)) } else { Err(AdmitError::TooLarge { size: image.size }) }
+}
+
+/// Whether the slot has room for the image, and for the image and its leaf list. What overflows does not fit.
+fn fits(image: &Image, target: TargetSlot) -> bool {
+    let rounded = |bytes| whole_pages(bytes, target.erase_page);
+    let list_bytes = image.chunks().checked_mul(32).and_then(rounded);
+    rounded(image.size).zip(list_bytes).is_some_and(|(image_bytes, list_bytes)| {
+        image_bytes <= target.largest_image
+            && image_bytes.checked_add(list_bytes).is_some_and(|together| together <= target.usable)
+    })
+}
+
+/// `bytes` rounded up to pages of a power of two. With a mask: dividing 64-bit numbers at run time, which
+/// `u64::next_multiple_of` does, takes 860 bytes of library on a Cortex-M.
+fn whole_pages(bytes: u32, page: u32) -> Option<u32> {
+    let mask = page.checked_sub(1).filter(|mask| page & mask == 0)?;
+    Some(bytes.checked_add(mask)? & !mask)
 }

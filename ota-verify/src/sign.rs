@@ -7,8 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ota_manifest::{
-    ChunkSize, EncodeError, FRAME_HEADER, ImageDraft, Kind, MAX_ENVELOPE, MAX_SIGNATURES, ManifestDraft,
-    PayloadDraft, Role, frame_header,
+    ChunkSize, EncodeError, FRAME_HEADER, ImageDraft, Kind, MAX_ENVELOPE, MAX_SIGNATURES, MAX_TRUST_ENVELOPE,
+    ManifestDraft, PayloadDraft, Role, TrustDraft, frame_header,
 };
 use thiserror::Error;
 
@@ -124,7 +124,7 @@ pub fn describe_image(
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The manifest is one no device would take.
+    /// The manifest or the trust document is one no device would take.
     #[error(transparent)]
     Manifest(#[from] EncodeError),
     /// A key did not sign.
@@ -149,6 +149,20 @@ pub fn seal_manifest(draft: &ManifestDraft, signers: &[(&dyn Signer, Role)]) -> 
     let mut buffer = vec![0; MAX_ENVELOPE];
     let payload = draft.encode(&mut buffer)?;
     seal(Kind::Manifest, payload, signers)
+}
+
+/// Encodes `draft`, has every signer sign it in role root, and returns the envelope's bytes.
+///
+/// A device adopts it only if the signers reach the root threshold of the version before and that of `draft`; a key that
+/// is a root in both signs once. Nothing here knows the version before, so that is the caller's to see to.
+///
+/// # Errors
+/// [`SealError`] as for [`seal_manifest`].
+pub fn seal_trust(draft: &TrustDraft, signers: &[&dyn Signer]) -> Result<Vec<u8>, SealError> {
+    let mut buffer = vec![0; MAX_TRUST_ENVELOPE];
+    let payload = draft.encode(&mut buffer)?;
+    let roots: Vec<_> = signers.iter().map(|signer| (*signer, Role::Root)).collect();
+    seal(Kind::Trust, payload, &roots)
 }
 
 /// Has every signer sign an encoded payload in its role, and returns the envelope's bytes.
@@ -182,5 +196,6 @@ pub fn seal(kind: Kind, payload: &[u8], signers: &[(&dyn Signer, Role)]) -> Resu
         envelope.extend_from_slice(&len.to_le_bytes());
         envelope.extend_from_slice(signature.as_bytes());
     }
-    if envelope.len() > MAX_ENVELOPE { Err(SealError::TooLarge(envelope.len())) } else { Ok(envelope) }
+    let limit = if kind == Kind::Trust { MAX_TRUST_ENVELOPE } else { MAX_ENVELOPE };
+    if envelope.len() > limit { Err(SealError::TooLarge(envelope.len())) } else { Ok(envelope) }
 }

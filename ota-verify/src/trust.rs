@@ -1,9 +1,15 @@
 //! Who may sign what.
 
-use ota_manifest::{Alg, Digest, Frame, Kind, Manifest, ManifestId, Role};
+use core::fmt;
 
-use crate::key::AlgSet;
-use crate::{AuthError, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey, frame_digest, manifest_id};
+use ota_manifest::{Digest, Frame, Kind, Manifest, Order, Role, SignatureEntry, Thresholds};
+
+use crate::document::KeySource;
+use crate::tally::Tally;
+use crate::{
+    AuthError, Authentic, AuthenticTrust, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey, frame_digest,
+    manifest_id,
+};
 
 /// A key and the one role it serves.
 pub struct TrustedKey<'k> {
@@ -19,10 +25,27 @@ impl<'k> TrustedKey<'k> {
     }
 }
 
-impl core::fmt::Debug for TrustedKey<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for TrustedKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrustedKey").field("role", &self.role).field("key_id", &self.key.key_id()).finish()
     }
+}
+
+/// What a trust demands, beside its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrustTerms {
+    /// Its place in the chain of trust documents, from 1.
+    pub version: u32,
+    /// Manifests of a lower order are refused.
+    pub min_order: Order,
+    /// Distinct keys that must sign in each role.
+    pub thresholds: Thresholds,
+}
+
+impl TrustTerms {
+    /// The beginning of a chain: version 1, every order, one signature.
+    pub const FIRST: Self =
+        Self { version: 1, min_order: Order { epoch: 0, sequence: 0 }, thresholds: Thresholds::ONE };
 }
 
 /// The keys a device believes.
@@ -35,32 +58,95 @@ impl core::fmt::Debug for TrustedKey<'_> {
 /// static RELEASE: Ed25519Key = Ed25519Key::new([7; 32]); // in ROM
 /// static KEYS: [TrustedKey<'static>; 1] = [TrustedKey::new(Role::Release, &RELEASE)];
 /// const TRUST: Trust<'static> = Trust::pinned(&KEYS);
-/// assert_eq!(TRUST.threshold(Role::Release), 1);
+/// assert_eq!((TRUST.version(), TRUST.threshold(Role::Release)), (1, 1));
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Trust<'k> {
-    keys: &'k [TrustedKey<'k>],
+    keys: Keys<'k>,
+    terms: &'k TrustTerms,
+}
+
+/// Where the keys are. The second case is reached through a table of functions that only [`Trust::documented`] and
+/// `successor` name: firmware whose keys are pinned for good does not link the reader of documents.
+#[derive(Clone, Copy)]
+enum Keys<'k> {
+    Pinned(&'k [TrustedKey<'k>]),
+    Document(&'k dyn KeySource),
+}
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pinned(keys) => f.debug_tuple("Pinned").field(keys).finish(),
+            Self::Document(_) => f.write_str("Document"),
+        }
+    }
 }
 
 impl<'k> Trust<'k> {
-    /// Keys fixed at build time; one good signature of the role is enough.
+    /// Keys fixed at build time, version 1; one good signature of the role is enough.
     #[must_use]
     pub const fn pinned(keys: &'k [TrustedKey<'k>]) -> Self {
-        Self { keys }
+        Self::pinned_on(&TrustTerms::FIRST, keys)
     }
 
-    /// Distinct keys that must sign in `role`.
+    /// Keys fixed at build time on other terms: a bootloader that is built when the chain has gone on, or one that asks
+    /// for two signatures from the start. A threshold of 0 counts as 1.
+    ///
+    /// ```
+    /// use ota_manifest::{Role, Thresholds};
+    /// use ota_verify::{Trust, TrustTerms};
+    /// let thresholds = Thresholds { root: 2, ..Thresholds::ONE };
+    /// let terms = TrustTerms { version: 4, thresholds, ..TrustTerms::FIRST };
+    /// let trust = Trust::pinned_on(&terms, &[]);
+    /// assert_eq!((trust.version(), trust.threshold(Role::Root)), (4, 2));
+    /// ```
     #[must_use]
-    pub const fn threshold(&self, _role: Role) -> u8 {
-        1
+    pub const fn pinned_on(terms: &'k TrustTerms, keys: &'k [TrustedKey<'k>]) -> Self {
+        Self { keys: Keys::Pinned(keys), terms }
+    }
+
+    /// The keys of a document, on its terms. Signatures are checked by the algorithms the document was accepted with; a
+    /// key of another algorithm is as good as unknown.
+    #[must_use]
+    pub fn documented(adopted: &'k AuthenticTrust<'k>) -> Self {
+        Self { keys: Keys::Document(adopted), terms: adopted.terms() }
+    }
+
+    /// Whether its keys were fixed at build time.
+    #[must_use]
+    pub const fn is_pinned(&self) -> bool {
+        matches!(self.keys, Keys::Pinned(_))
+    }
+
+    /// Its place in the chain of trust documents; what is pinned is version 1 unless it says otherwise.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.terms.version
+    }
+
+    /// Manifests of a lower order are refused.
+    #[must_use]
+    pub const fn min_order(&self) -> Order {
+        self.terms.min_order
+    }
+
+    /// Distinct keys that must sign in `role`; 0 if a document gives the role no keys, so that nobody can.
+    #[must_use]
+    pub const fn threshold(&self, role: Role) -> u8 {
+        self.terms.thresholds.of(role)
     }
 
     /// SHA-256 over role, algorithm and key id of each key in turn: what a boot descriptor says about its trust.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        let keys = match self.keys {
+            Keys::Pinned(keys) => keys,
+            Keys::Document(source) => return source.digest(),
+        };
         let mut hash = Sha256::new();
-        for trusted in self.keys {
+        for trusted in keys {
             hash.update(&[trusted.role as u8, trusted.key.alg() as u8]);
             hash.update(trusted.key.key_id().as_bytes());
         }
@@ -81,77 +167,55 @@ impl<'k> Trust<'k> {
             // An approval alone must never become a proof of a release.
             return Err(AuthError::WrongRole(role));
         }
-        let algorithms = self.count_signatures(&frame, role)?;
+        let signed = self.count_signatures(&frame, role);
+        let needed = self.threshold(role);
+        match (signed.known(), signed.good()) {
+            (0, _) => return Err(AuthError::UnknownKey),
+            (_, 0) => return Err(AuthError::BadSignature),
+            (_, found) if found < needed => return Err(AuthError::BelowThreshold { found, needed }),
+            _ => {}
+        }
         let manifest =
             Manifest::decode_unauthenticated(frame.payload_unauthenticated()).map_err(AuthError::Manifest)?;
-        Ok(Authentic { manifest, id: manifest_id(&frame), algorithms })
+        Ok(Authentic::new(manifest, manifest_id(&frame), signed, needed, self.min_order()))
     }
 
-    fn count_signatures(&self, frame: &Frame<'_>, role: Role) -> Result<AlgSet, AuthError> {
+    /// Counts the distinct keys of `role` whose signature is good.
+    pub(crate) fn count_signatures(&self, frame: &Frame<'_>, role: Role) -> Tally {
         let content = frame_digest(frame);
-        let (mut known, mut found, mut algorithms) = (0u8, 0u8, AlgSet::NONE);
+        let mut tally = Tally::NONE;
         for entry in frame.signatures() {
             // Key ids are strictly ascending in a frame, so no key is counted twice.
-            let Some(key) = self.resolve(role, entry.alg, entry.key_id) else { continue };
-            known += 1;
             let tbs = Tbs::new(frame.kind(), entry.alg, role, &content);
-            let verdict: Result<(), SignatureRefused> = key.verify(&tbs, entry.bytes);
-            if Hardened::of(verdict.is_ok()).passed() {
-                found += 1;
-                algorithms = algorithms.with(entry.alg);
-            }
+            let Some(verdict) = self.verify(role, &entry, &tbs) else { continue };
+            tally.add(entry.alg, Hardened::of(verdict.is_ok()).passed());
         }
-        let needed = self.threshold(role);
-        match (known, found) {
-            (0, _) => Err(AuthError::UnknownKey),
-            (_, 0) => Err(AuthError::BadSignature),
-            (_, found) if found < needed => Err(AuthError::BelowThreshold { found, needed }),
-            _ => Ok(algorithms),
+        tally
+    }
+
+    /// The verdict of the key that `entry` names; `None` if this trust has no such key in `role`.
+    fn verify(
+        &self,
+        role: Role,
+        entry: &SignatureEntry<'_>,
+        tbs: &Tbs,
+    ) -> Option<Result<(), SignatureRefused>> {
+        let keys = match self.keys {
+            Keys::Pinned(keys) => keys,
+            Keys::Document(source) => return source.verify(role, entry, tbs),
+        };
+        let named = |trusted: &&TrustedKey<'_>| {
+            trusted.role == role && trusted.key.alg() == entry.alg && trusted.key.key_id() == entry.key_id
+        };
+        keys.iter().find(named).map(|trusted| trusted.key.verify(tbs, entry.bytes))
+    }
+
+    /// Whether anything can follow this trust.
+    pub(crate) fn has_root_keys(&self) -> bool {
+        match self.keys {
+            Keys::Pinned(keys) => keys.iter().any(|trusted| trusted.role == Role::Root),
+            // The reader refuses documents without.
+            Keys::Document(_) => true,
         }
-    }
-
-    fn resolve(&self, role: Role, alg: Alg, id: ota_manifest::KeyId) -> Option<&'k dyn VerifyKey> {
-        self.keys
-            .iter()
-            .find(|trusted| trusted.role == role && trusted.key.alg() == alg && trusted.key.key_id() == id)
-            .map(|trusted| trusted.key)
-    }
-}
-
-/// A manifest signed by keys this device trusts. Whether it is *for* this device is the next question.
-///
-/// ```compile_fail
-/// fn forge<'a>(manifest: ota_manifest::Manifest<'a>) -> ota_verify::Authentic<'a> {
-///     ota_verify::Authentic { manifest } // private fields
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Authentic<'a> {
-    manifest: Manifest<'a>,
-    id: ManifestId,
-    algorithms: AlgSet,
-}
-
-impl<'a> Authentic<'a> {
-    /// The manifest.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest<'a> {
-        &self.manifest
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn id(&self) -> ManifestId {
-        self.id
-    }
-
-    /// Algorithms of the signatures that counted.
-    #[must_use]
-    pub fn algorithms(&self) -> AlgSet {
-        self.algorithms
-    }
-
-    pub(crate) fn into_parts(self) -> (Manifest<'a>, ManifestId) {
-        (self.manifest, self.id)
     }
 }

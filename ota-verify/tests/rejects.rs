@@ -55,7 +55,12 @@ fn state() -> DeviceState<'static> {
         running: Some(Order { epoch: 0, sequence: 4 }),
         floor: SecurityVersion(3),
         rejected: &[],
-        target: TargetSlot { link_address: 0x8000, usable: 0x10000, erase_page: 4096 },
+        target: TargetSlot {
+            link_address: 0x8000,
+            usable: 0x10000,
+            largest_image: 0x10000,
+            erase_page: 4096,
+        },
         bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
     }
 }
@@ -226,6 +231,24 @@ fn contents_a_format_1_device_does_not_know_are_refused_each_with_its_code() {
     assert_eq!(refusal(|d| d.extensions.push(ext(false)).unwrap(), &state()), None);
     let big = |d: &mut ManifestDraft| d.images[0].size = u32::MAX;
     assert_eq!(admit_refusal(big), Some(AdmitError::TooLarge { size: u32::MAX }));
+}
+
+#[test]
+fn image_is_bounded_by_its_own_room_and_by_what_it_shares_with_the_leaf_list() {
+    // 10 000 bytes are three pages of 4 KiB, and three leaves a fourth.
+    let verdict = |usable, largest_image, erase_page| {
+        let target = TargetSlot { link_address: 0x8000, usable, largest_image, erase_page };
+        refusal(|_| (), &DeviceState { target, ..state() })
+    };
+    let too_large = Some(Verdict::Admit(AdmitError::TooLarge { size: 10_000 }));
+    assert_eq!(verdict(0x4000, 0x3000, 4096), None);
+    assert_eq!(verdict(0x3FFF, 0x3000, 4096), too_large);
+    assert_eq!(verdict(0x4000, 0x2FFF, 4096), too_large);
+    assert_eq!(verdict(10_096, 10_000, 1), None, "a page of one byte rounds nothing");
+    assert_eq!(verdict(10_095, 10_000, 1), too_large);
+    for no_page in [0, 3000, u32::MAX] {
+        assert_eq!(verdict(u32::MAX, u32::MAX, no_page), too_large, "{no_page} is no power of two");
+    }
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! The trust document: which keys a device believes from now on, and how many of them it takes.
+//!
+//! ```text
+//! version | min order | thresholds: root, release, approval, freshness | n | n x {role, algorithm, length, public key}
+//! ```
+//! It travels as the payload of an envelope of [`Kind::Trust`](crate::Kind::Trust). Whether a device may act on one is
+//! decided by `ota-verify`, never here.
+
+use crate::codec::Reader;
+use crate::manifest::{Entries, Entry};
+use crate::{Alg, DecodeError, Order, Role};
+
+/// Largest envelope of a trust document, in bytes. A guard region keeps two copies of this size.
+pub const MAX_TRUST_ENVELOPE: usize = 2048;
+/// Most keys in a trust document.
+pub const MAX_TRUST_KEYS: u8 = 8;
+/// Longest public key in a trust document, bytes.
+pub const MAX_PUBLIC_KEY: u8 = 65;
+
+/// Trust document format 1, borrowed from its canonical encoding.
+///
+/// Deliberately without an end of validity: a bootloader has no clock it may believe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustDocument<'a> {
+    /// Its place in the chain of documents, from 1; each follows the one before without a gap.
+    pub version: u32,
+    /// Manifests of a lower order are refused, however well they are signed.
+    ///
+    /// Roots raise the epoch to recover from a release key that was stolen and signed a very high sequence.
+    pub min_order: Order,
+    /// How many keys must sign.
+    pub thresholds: Thresholds,
+    /// The keys, in ascending order of algorithm and bytes; each is listed once, so it serves one role.
+    pub keys: Entries<'a, DocumentKey<'a>>,
+}
+
+impl<'a> TrustDocument<'a> {
+    /// Reads a trust document nobody has vouched for: for tools that show one. Devices get theirs from `ota-verify`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but the one canonical encoding.
+    pub fn decode_unauthenticated(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let r = &mut reader;
+        let document = Self {
+            version: r.u32()?,
+            min_order: Order { epoch: r.u16()?, sequence: r.u32()? },
+            thresholds: Thresholds { root: r.u8()?, release: r.u8()?, approval: r.u8()?, freshness: r.u8()? },
+            keys: Entries::read(r, MAX_TRUST_KEYS)?,
+        };
+        reader.finish()?;
+        document.check_ranges()
+    }
+
+    fn check_ranges(self) -> Result<Self, DecodeError> {
+        if self.version == 0 {
+            return Err(DecodeError::OutOfRange("version"));
+        }
+        // One rule for three evils: two orders of one list, a key listed twice to be counted twice, a key in two roles.
+        let mut previous = None;
+        for key in self.keys.iter() {
+            let place = (key.alg as u8, key.bytes);
+            if previous.is_some_and(|before| before >= place) {
+                return Err(DecodeError::KeyOrder);
+            }
+            previous = Some(place);
+        }
+        if Role::ALL.iter().all(|role| self.is_reachable(*role)) {
+            Ok(self)
+        } else {
+            Err(DecodeError::OutOfRange("threshold"))
+        }
+    }
+
+    /// Whether the role has as many keys as must sign. Without a key nobody may sign, and that is written as 0.
+    fn is_reachable(&self, role: Role) -> bool {
+        let needed = usize::from(self.thresholds.of(role));
+        let keys = self.keys.iter().filter(|key| key.role == role).count();
+        let may_be_nobody = matches!(role, Role::Approval | Role::Freshness);
+        if keys == 0 { needed == 0 && may_be_nobody } else { (1..=keys).contains(&needed) }
+    }
+}
+
+/// How many distinct keys must sign in each role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Thresholds {
+    /// For the next trust document; at least 1.
+    pub root: u8,
+    /// For a manifest; at least 1.
+    pub release: u8,
+    /// For an operator's consent; 0 if the role has no keys.
+    pub approval: u8,
+    /// For a freshness reply; 0 if the role has no keys.
+    pub freshness: u8,
+}
+
+impl Thresholds {
+    /// One key of each role is enough.
+    pub const ONE: Self = Self { root: 1, release: 1, approval: 1, freshness: 1 };
+
+    /// The number for `role`.
+    #[must_use]
+    pub const fn of(self, role: Role) -> u8 {
+        match role {
+            Role::Root => self.root,
+            Role::Release => self.release,
+            Role::Approval => self.approval,
+            Role::Freshness => self.freshness,
+        }
+    }
+}
+
+/// A public key of a trust document and the one role it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentKey<'a> {
+    /// What it may sign.
+    pub role: Role,
+    /// Its algorithm.
+    pub alg: Alg,
+    /// The public key, as long as its algorithm has it: Ed25519 32 bytes, P-256 65, LMS 60.
+    pub bytes: &'a [u8],
+}
+
+#[expect(private_interfaces, reason = "see Entry")]
+impl<'a> Entry<'a> for DocumentKey<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let role = Role::try_from(reader.u8()?)?;
+        let number = reader.u8()?;
+        let alg = Alg::try_from(number).map_err(|_| DecodeError::UnknownTag(number))?;
+        let len = reader.count(MAX_PUBLIC_KEY)?;
+        let bytes = reader.bytes(usize::from(len))?;
+        // A P-256 point has other forms, each another id: one key could then sign as two.
+        let known_form = alg != Alg::P256 || bytes.first() == Some(&0x04);
+        if len == public_key_len(alg) && known_form {
+            Ok(Self { role, alg, bytes })
+        } else {
+            Err(DecodeError::OutOfRange("public key"))
+        }
+    }
+}
+
+const fn public_key_len(alg: Alg) -> u8 {
+    match alg {
+        Alg::Ed25519 => 32,
+        Alg::P256 => 65,
+        // Of HSS with 32-byte hashes: levels, two types, identifier, root (RFC 8554, 3.3 and 6.1).
+        Alg::Lms => 60,
+    }
+}

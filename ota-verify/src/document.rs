@@ -1,0 +1,248 @@
+//! Trust documents: how the keys a device believes are replaced, one link of a chain at a time.
+//!
+//! ```text
+//!   pinned, version 1 --successor--> AuthenticTrust 2 --documented--> Trust --successor--> AuthenticTrust 3 ...
+//!                    signed by the roots of 1 and of 2              signed by the roots of 2 and of 3
+//! ```
+//! The old roots say who comes next; the new ones show that they hold their keys, so that a chain cannot end in a key
+//! that nobody has. One link at a time, so that a stolen old root cannot reach over the document that replaced it.
+
+use core::fmt;
+
+use ota_manifest::{
+    Digest, DocumentKey, Frame, Kind, MAX_TRUST_ENVELOPE, Role, SignatureEntry, TrustDocument,
+};
+
+use crate::key::key_id;
+use crate::{KeyAlgorithm, Sha256, SignatureRefused, Tbs, Trust, TrustError, TrustTerms, frame_digest};
+
+/// A trust document that takes the place of the trust in force.
+///
+/// Made by [`Trust::successor`], or read back by [`AuthenticTrust::from_guard_unchained`].
+///
+/// ```compile_fail
+/// fn forge<'a>(document: ota_manifest::TrustDocument<'a>) -> ota_verify::AuthenticTrust<'a> {
+///     ota_verify::AuthenticTrust { document } // private fields
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn twice<'a>(adopted: ota_verify::AuthenticTrust<'a>) -> [ota_verify::AuthenticTrust<'a>; 2] {
+///     [adopted.clone(), adopted] // not Clone
+/// }
+/// ```
+#[must_use]
+pub struct AuthenticTrust<'a> {
+    document: TrustDocument<'a>,
+    terms: TrustTerms,
+    algorithms: &'a [&'a dyn KeyAlgorithm],
+    content: Digest,
+    encoded_len: usize,
+}
+
+impl<'a> AuthenticTrust<'a> {
+    /// Believes a document that **this** bootloader adopted earlier and now reads back from flash that nobody but the
+    /// bootloader can write. Above `pinned` it needs no more than the signatures of its own roots.
+    ///
+    /// The document before it is gone, so the link to it is not checked: whoever can write that flash can put a
+    /// document of his own there, with his own roots. Call this only where all of it holds:
+    /// - the flash is write-locked by hardware before the bootloader hands over, on every path;
+    /// - nothing is ever written there but what [`Trust::successor`] returned;
+    /// - the bytes do not come from a slot, a journal, or anything else that the application writes.
+    ///
+    /// # Errors
+    /// [`TrustError`] but for the gap and the old roots: torn by a power cut, or no newer than `pinned` because the
+    /// bootloader image has been replaced since. Go on with the other copy, or with `pinned`.
+    pub fn from_guard_unchained(
+        frame: Frame<'a>,
+        pinned: &Trust<'_>,
+        algorithms: &'a [&'a dyn KeyAlgorithm],
+    ) -> Result<Self, TrustError> {
+        check_frame(&frame)?;
+        let adopted = Self::read(&frame, algorithms)?;
+        check_newer(pinned.version(), adopted.version())?;
+        adopted.check_own_roots(&frame)?;
+        Ok(adopted)
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> &TrustDocument<'a> {
+        &self.document
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.document.version
+    }
+
+    /// SHA-256 over the envelope's header and payload: the document's name.
+    #[must_use]
+    pub fn content(&self) -> Digest {
+        self.content
+    }
+
+    /// Length of its envelope, bytes: that many belong into the guard region, at most [`MAX_TRUST_ENVELOPE`].
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.encoded_len
+    }
+
+    pub(crate) fn terms(&self) -> &TrustTerms {
+        &self.terms
+    }
+
+    /// Not yet believed; the callers see to that.
+    fn read(frame: &Frame<'a>, algorithms: &'a [&'a dyn KeyAlgorithm]) -> Result<Self, TrustError> {
+        let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated())
+            .map_err(TrustError::Malformed)?;
+        let TrustDocument { version, min_order, thresholds, .. } = document;
+        let terms = TrustTerms { version, min_order, thresholds };
+        Ok(Self {
+            document,
+            terms,
+            algorithms,
+            content: frame_digest(frame),
+            encoded_len: frame.encoded_len(),
+        })
+    }
+
+    fn check_own_roots(&self, frame: &Frame<'_>) -> Result<(), TrustError> {
+        signed_by_roots(&Trust::documented(self), frame)
+            .map_err(|(found, needed)| TrustError::NotByNewRoots { found, needed })
+    }
+}
+
+impl fmt::Debug for AuthenticTrust<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticTrust").field("document", &self.document).finish_non_exhaustive()
+    }
+}
+
+impl Trust<'_> {
+    /// Accepts the document that follows this trust: its version is one higher, and the roots in force as well as its own
+    /// have signed it, each to their threshold.
+    ///
+    /// The caller still has to prove the running image under it before the old trust is given up, and to write it down.
+    /// The payload is read only when the roots in force have signed it.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "sign", feature = "ed25519"))] {
+    /// use ota_manifest::{Frame, Role, TrustDraft};
+    /// use ota_verify::sign::{Signature, Signer, SignerError, seal_trust};
+    /// use ota_verify::{Ed25519, Ed25519Key, KeyAlgorithm, PublicKey, Trust, TrustedKey};
+    /// # struct Dev(ed25519_dalek::SigningKey);
+    /// # impl Dev {
+    /// #     fn seeded(seed: u8) -> Self { Self(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])) }
+    /// # }
+    /// # impl Signer for Dev {
+    /// #     fn public_key(&self) -> PublicKey { PublicKey::ed25519(self.0.verifying_key().to_bytes()) }
+    /// #     fn sign(&self, tbs: &ota_verify::Tbs) -> Result<Signature, SignerError> {
+    /// #         use ed25519_dalek::ed25519::signature::Signer as _;
+    /// #         Signature::new(&self.0.sign(tbs.as_bytes()).to_bytes())
+    /// #     }
+    /// # }
+    /// # let (root, lost, next) = (Dev::seeded(1), Dev::seeded(2), Dev::seeded(3));
+    /// // The ceremony: the same root, another release key.
+    /// let mut draft = TrustDraft::new(2);
+    /// draft.keys.push(root.public_key().draft(Role::Root)).unwrap();
+    /// draft.keys.push(next.public_key().draft(Role::Release)).unwrap();
+    /// let envelope = seal_trust(&draft, &[&root]).unwrap();
+    ///
+    /// // The bootloader:
+    /// const ALGORITHMS: &[&dyn KeyAlgorithm] = &[&Ed25519];
+    /// let (root, lost) = (root.public_key(), lost.public_key());
+    /// let keys = [TrustedKey::new(Role::Root, &root), TrustedKey::new(Role::Release, &lost)];
+    /// let adopted = Trust::pinned(&keys).successor(Frame::parse(&envelope)?, ALGORITHMS).unwrap();
+    /// let trust = Trust::documented(&adopted);
+    /// assert_eq!((trust.version(), trust.threshold(Role::Release)), (2, 1));
+    /// # }
+    /// # Ok::<(), ota_manifest::FrameError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrustError`], the first that is found: kind and length, roots in force, payload, version, own roots. The trust
+    /// in force stays in force.
+    pub fn successor<'a>(
+        &self,
+        frame: Frame<'a>,
+        algorithms: &'a [&'a dyn KeyAlgorithm],
+    ) -> Result<AuthenticTrust<'a>, TrustError> {
+        check_frame(&frame)?;
+        if !self.has_root_keys() {
+            return Err(TrustError::NoRootKeys);
+        }
+        signed_by_roots(self, &frame)
+            .map_err(|(found, needed)| TrustError::NotByOldRoots { found, needed })?;
+        let adopted = AuthenticTrust::read(&frame, algorithms)?;
+        let (current, found) = (self.version(), adopted.version());
+        check_newer(current, found)?;
+        if found - current > 1 {
+            return Err(TrustError::Gap { current, found });
+        }
+        adopted.check_own_roots(&frame)?;
+        Ok(adopted)
+    }
+}
+
+fn check_frame(frame: &Frame<'_>) -> Result<(), TrustError> {
+    if frame.kind() != Kind::Trust {
+        return Err(TrustError::WrongKind(frame.kind()));
+    }
+    match frame.encoded_len() {
+        0..=MAX_TRUST_ENVELOPE => Ok(()),
+        len => Err(TrustError::TooLarge { len }),
+    }
+}
+
+fn check_newer(current: u32, found: u32) -> Result<(), TrustError> {
+    if found > current { Ok(()) } else { Err(TrustError::Replay { current, found }) }
+}
+
+/// `Err` holds the signatures found and needed.
+fn signed_by_roots(trust: &Trust<'_>, frame: &Frame<'_>) -> Result<(), (u8, u8)> {
+    let found = trust.count_signatures(frame, Role::Root).good();
+    // A pinned threshold of 0 must not let an unsigned document in.
+    let needed = trust.threshold(Role::Root).max(1);
+    if found < needed { Err((found, needed)) } else { Ok(()) }
+}
+
+/// Keys that are not known when firmware is built. Not `Debug`: the table of functions would link all of formatting.
+pub(crate) trait KeySource: Sync {
+    /// As [`Trust::digest`] says.
+    fn digest(&self) -> Digest;
+
+    /// The verdict of the key that `entry` names; `None` if there is no such key in `role`, or no algorithm for it.
+    fn verify(
+        &self,
+        role: Role,
+        entry: &SignatureEntry<'_>,
+        tbs: &Tbs,
+    ) -> Option<Result<(), SignatureRefused>>;
+}
+
+impl KeySource for AuthenticTrust<'_> {
+    fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        for key in self.document.keys.iter() {
+            hash.update(&[key.role as u8, key.alg as u8]);
+            hash.update(key_id(key.alg, key.bytes).as_bytes());
+        }
+        hash.finish()
+    }
+
+    fn verify(
+        &self,
+        role: Role,
+        entry: &SignatureEntry<'_>,
+        tbs: &Tbs,
+    ) -> Option<Result<(), SignatureRefused>> {
+        let named = |key: &DocumentKey<'_>| {
+            key.role == role && key.alg == entry.alg && key_id(key.alg, key.bytes) == entry.key_id
+        };
+        let key = self.document.keys.iter().find(named)?;
+        let algorithm = self.algorithms.iter().find(|algorithm| algorithm.alg() == key.alg)?;
+        Some(algorithm.verify(key.bytes, tbs, entry.bytes))
+    }
+}

@@ -1,0 +1,67 @@
+//! Counting good signatures.
+
+use ota_manifest::Alg;
+
+use crate::AlgSet;
+
+/// Good signatures of an envelope by distinct keys, for each algorithm.
+///
+/// Kept apart because a bootloader may know fewer algorithms than the application that counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tally {
+    /// Signatures that named a trusted key, good or not.
+    known: u8,
+    /// Four bits for each algorithm number; an envelope has at most 8 signatures.
+    good: u16,
+}
+
+impl Tally {
+    pub(crate) const NONE: Self = Self { known: 0, good: 0 };
+
+    /// Notes a signature that names a trusted key of algorithm `alg`.
+    pub(crate) fn add(&mut self, alg: Alg, good: bool) {
+        self.known += 1;
+        self.good += u16::from(good) << (4 * alg as u8);
+    }
+
+    pub(crate) const fn known(self) -> u8 {
+        self.known
+    }
+
+    /// All good signatures.
+    pub(crate) fn good(self) -> u8 {
+        self.counted_in(AlgSet::ALL)
+    }
+
+    /// Good signatures of these algorithms.
+    pub(crate) fn counted_in(self, algorithms: AlgSet) -> u8 {
+        Alg::ALL.iter().filter(|alg| algorithms.contains(**alg)).map(|alg| self.of(*alg)).sum()
+    }
+
+    pub(crate) fn algorithms(self) -> AlgSet {
+        let counted = Alg::ALL.iter().filter(|alg| self.of(**alg) > 0);
+        counted.fold(AlgSet::NONE, |set, alg| set.with(*alg))
+    }
+
+    const fn of(self, alg: Alg) -> u8 {
+        let [low, _] = (self.good >> (4 * alg as u8)).to_le_bytes();
+        low & 0x0F
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_signatures_of_one_algorithm_do_not_run_into_the_next() {
+        for alg in Alg::ALL {
+            let mut tally = Tally::NONE;
+            (0..8).for_each(|_| tally.add(alg, true));
+            tally.add(alg, false);
+            assert_eq!((tally.known(), tally.good()), (9, 8));
+            assert_eq!(tally.algorithms(), AlgSet::NONE.with(alg));
+            assert_eq!(tally.counted_in(AlgSet::NONE.with(alg)), 8);
+        }
+    }
+}
