@@ -1,14 +1,16 @@
 //! The bootloader's side: read the journal, prove, write down, hand over.
 
-use ota_manifest::ResetCause;
+use ota_manifest::{ResetCause, SecurityVersion};
 use ota_verify::{Hardened, VerifiedImage};
 use thiserror::Error;
 
+use crate::activation::{Activation, InPlace, MotionKind, Moved, Moving};
 use crate::decision::{Action, Decision, Input};
-use crate::journal::{Append, Journal, Scan};
+use crate::journal::Journal;
+use crate::log::{Append, Kind, Log, Scan};
 use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
-use crate::prove::{Policy, Prove};
-use crate::{Layout, SlotId, SlotState, Snapshot};
+use crate::prove::{Policy, ProveSlot};
+use crate::{Guard, JournalError, Layout, Region, Site, SlotId, SlotState, motion};
 
 /// Permission to jump: a slot whose image was proven during this boot, and which the journal knows about.
 ///
@@ -22,7 +24,9 @@ use crate::{Layout, SlotId, SlotState, Snapshot};
 pub struct Handover {
     slot: SlotId,
     image: VerifiedImage,
-    snapshot: Snapshot,
+    state: SlotState,
+    floor: SecurityVersion,
+    other: SlotState,
 }
 
 impl Handover {
@@ -41,205 +45,320 @@ impl Handover {
     /// records and this slot runs instead of a trial that nobody could count.
     #[must_use]
     pub const fn state(&self) -> SlotState {
-        self.snapshot.state(self.slot)
+        self.state
+    }
+
+    /// Whether the other slot is being filled, or is full and waits for a boot.
+    #[must_use]
+    pub const fn is_update_under_way(&self) -> bool {
+        matches!(self.other, SlotState::Staging | SlotState::Staged | SlotState::Pending)
+    }
+
+    /// The anti-rollback floor, as the journal and the guard region have it.
+    #[must_use]
+    pub const fn floor(&self) -> SecurityVersion {
+        self.floor
+    }
+
+    /// The last step before the jump: has the guard region write-protected, if the layout has one, and tells the address to
+    /// jump to.
+    ///
+    /// `lock` is called for the guard region, and for that of adopted trust; it must protect at least that region until the next reset (nRF52840: an ACL entry). A bootloader may protect
+    /// itself there as well.
+    #[must_use]
+    pub fn lock(self, layout: &Layout, lock: impl FnMut(Region)) -> u32 {
+        layout.guard().into_iter().chain(layout.kept_trust()).for_each(lock);
+        self.image.link_address()
     }
 }
 
-/// No slot holds an image that may run. Nothing has been written; wait for help.
+/// Why nothing is handed over. Nothing has been written on that account; what to do is up to the board: wait for help over
+/// a cable, blink, try again after a while. [`ProveSlot`](crate::ProveSlot) tells what is wrong with a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no slot holds an image that may run")]
-pub struct NothingBootable;
+pub enum Recovery {
+    /// No slot holds an image that may run.
+    #[error("no slot holds an image that may run")]
+    NothingProven,
+    /// The bootloader does not do what its layout asks for: a layout that moves images needs [`Boot::moving`], one with a
+    /// guard region [`Boot::with_guard`]. Nothing was proven.
+    #[error("the layout asks for Boot::moving or Boot::with_guard")]
+    WrongBoot,
+}
 
 /// The boot decision as a machine; see [`Decision`] for the rules.
 ///
 /// ```no_run
 /// # fn main_of_a_bootloader<F: embedded_storage::nor_flash::NorFlash>(
 /// #     flash: &mut F, layout: &ota_slots::Layout, policy: &ota_slots::Policy<'_>, watchdog: &mut impl FnMut()) {
-/// use ota_manifest::ResetCause;
+/// use ota_manifest::{ResetCause, SecurityVersion};
 /// use ota_slots::{Boot, WORK_BUFFER, run_blocking};
 ///
 /// let mut buffer = [0; WORK_BUFFER];
 /// let boot = Boot::new(layout, policy, ResetCause::PowerOn);
 /// match run_blocking(boot, flash, layout, &mut buffer, watchdog) {
-///     Ok(handover) => { /* jump to handover.image().link_address() */ }
-///     Err(nothing_bootable) => { /* blink, wait, try again; never write */ }
+///     Ok(handover) => {
+///         let address = handover.lock(layout, |region| { /* write-protect it until the next reset */ });
+///         // jump to address
+///     }
+///     Err(recovery) => { /* blink, wait, try again; never write */ }
 /// }
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Boot<'a> {
+pub struct Boot<'a, A: Activation = InPlace> {
     layout: &'a Layout,
     policy: &'a Policy<'a>,
+    guarded: bool,
+    journal: Journal,
+    decision: Decision<A>,
     cause: ResetCause,
-    doing: Doing<'a>,
+    /// The image that was proven last.
+    image: Option<VerifiedImage>,
+    next: Next,
+    doing: Doing<'a, A>,
 }
 
 #[derive(Debug)]
-enum Doing<'a> {
-    Scanning(Scan<'a>),
-    Proving {
-        decision: Decision,
-        journal: Journal,
-        slot: SlotId,
-        prove: Prove<'a>,
-    },
-    Appending {
-        append: Append<'a>,
-        slot: SlotId,
-        image: VerifiedImage,
-    },
-    /// The journal takes no record of the trial: the other slot runs if it can.
-    FallingBack {
-        snapshot: Snapshot,
-        trial: VerifiedImage,
-        prove: Prove<'a>,
-    },
-    Finished,
+enum Doing<'a, A: Activation> {
+    Scanning(Scan),
+    Proving(ProveSlot<'a>),
+    Appending(Append),
+    Moving(A::Mover<'a>),
 }
 
-impl<'a> Boot<'a> {
-    /// Starts a decision. `cause` is what reset the device; the bootloader reads and clears it.
+/// What is done with the result.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// The journal has been read.
+    Decide,
+    /// The progress region has been read.
+    LastMove,
+    /// An image has been proven, or not.
+    Step,
+    /// The journal takes no record of the trial: the other slot runs if it has been proven.
+    FallBack,
+    /// The journal has the record: the running slot is handed over.
+    HandOver,
+    /// The journal has the record: images are moved.
+    Move,
+}
+
+/// What a step ends in.
+enum End {
+    NotYet,
+    HandOver(SlotId),
+    Recover(Recovery),
+}
+
+impl<'a> Boot<'a, InPlace> {
+    /// Starts a decision for a layout of [`Strategy::DirectXip`](crate::Strategy::DirectXip). `cause` is what reset the
+    /// device; the bootloader reads and clears it.
     #[must_use]
     pub fn new(layout: &'a Layout, policy: &'a Policy<'a>, cause: ResetCause) -> Self {
-        Self { layout, policy, cause, doing: Doing::Scanning(Scan::new(layout)) }
+        Self::begin(layout, policy, cause)
+    }
+}
+
+impl<'a> Boot<'a, Moving> {
+    /// Starts a decision for a layout of any strategy; what moves images is linked. `cause` as for [`Boot::new`].
+    #[must_use]
+    pub fn moving(layout: &'a Layout, policy: &'a Policy<'a>, cause: ResetCause) -> Self {
+        Self::begin(layout, policy, cause)
+    }
+}
+
+impl<'a, A: Activation> Boot<'a, A> {
+    /// Takes over what the guard region says. A layout that has one does not boot without.
+    #[must_use]
+    pub fn with_guard(mut self, guard: &Guard) -> Self {
+        self.decision.raise_floor(guard.floor());
+        self.guarded = true;
+        self
     }
 
-    fn prove(&self, slot: SlotId, snapshot: &Snapshot) -> Prove<'a> {
+    fn begin(layout: &'a Layout, policy: &'a Policy<'a>, cause: ResetCause) -> Self {
+        Self {
+            layout,
+            policy,
+            guarded: false,
+            journal: Journal::empty(),
+            decision: Decision::without_journal(layout),
+            cause,
+            image: None,
+            next: Next::Decide,
+            doing: Doing::Scanning(Scan::new(Log::journal(layout))),
+        }
+    }
+
+    #[inline(never)]
+    fn take_scan(&mut self) -> End {
+        let Doing::Scanning(scan) = &self.doing else { return End::NotYet };
+        let moves = self.layout.strategy().moves();
+        if moves && !A::MOVES || self.layout.guard().is_some() && !self.guarded {
+            return End::Recover(Recovery::WrongBoot);
+        }
+        if A::MOVES
+            && let Next::LastMove = self.next
+        {
+            let last = motion::last(scan.newest());
+            return self.step(Input::LastMove(last));
+        }
+        self.journal.found(scan);
+        if let Some(newest) = self.journal.newest() {
+            let floor = self.decision.snapshot().floor();
+            self.decision.read(newest);
+            self.decision.raise_floor(floor);
+        }
+        self.step(Input::Boot(self.cause))
+    }
+
+    fn find_move(&mut self) -> End {
+        let Some(log) = Log::of(self.layout, Kind::Progress) else {
+            return self.step(Input::LastMove(None));
+        };
+        self.next = Next::LastMove;
+        self.doing = Doing::Scanning(Scan::new(log));
+        End::NotYet
+    }
+
+    fn step(&mut self, input: Input<'_>) -> End {
+        let action = self.decision.take(input);
+        self.follow(action)
+    }
+
+    fn follow(&mut self, action: Action) -> End {
+        match action {
+            Action::Prove(site) => self.prove(site, Next::Step),
+            Action::HandOver => self.affirm(Next::HandOver),
+            Action::Move => self.affirm(Next::Move),
+            Action::FindMove if A::MOVES => self.find_move(),
+            Action::FindMove => End::Recover(Recovery::NothingProven),
+            Action::Recover => End::Recover(Recovery::NothingProven),
+        }
+    }
+
+    fn prove(&mut self, site: Site, next: Next) -> End {
+        self.next = next;
         // No order to be above: a bootloader proves what is there, what to take was decided before the download.
-        Prove::new(self.layout, self.policy, slot, None, snapshot.floor)
+        let floor = self.decision.snapshot().floor();
+        self.doing = Doing::Proving(ProveSlot::new(self.layout, self.policy, site, None, floor));
+        End::NotYet
     }
 
-    /// Acts on a decision that needs no image in hand; `Err` is the end.
-    fn follow(
-        &mut self,
-        (decision, action): (Decision, Action),
-        journal: Journal,
-    ) -> Result<(), NothingBootable> {
-        let Action::Prove(slot) = action else { return Err(NothingBootable) };
-        let prove = self.prove(slot, decision.snapshot());
-        self.doing = Doing::Proving { decision, journal, slot, prove };
-        Ok(())
+    #[inline(never)]
+    fn take_verdict(&mut self, verdict: Option<VerifiedImage>) -> End {
+        if let Next::FallBack = self.next {
+            // Better the trial than nothing.
+            let trial = self.decision.snapshot().running();
+            if verdict.is_none() {
+                return End::HandOver(trial);
+            }
+            self.image = verdict;
+            return End::HandOver(trial.other());
+        }
+        self.image = verdict;
+        let input = self.image.as_ref().map_or(Input::Unproven, Input::Proven);
+        let action = self.decision.take(input);
+        self.follow(action)
     }
 
     /// Makes the decision last before it is acted upon (the affirm rule).
     ///
     /// A record found in flash may read differently tomorrow: power may have failed on its last bits. So the bootloader
-    /// hands over only on a record it has just written, or on a tail that repeats the record before it: of those two, one
-    /// power cut can have spoilt only one. "Confirmed" is no exception, and neither are the bootloader's own records of an
+    /// acts only on a record it has just written, or on a tail that repeats the record before it and has nothing but voids
+    /// behind it: of those two, one power cut can have spoilt only one, and whoever reads next reads the same. "Confirmed" is no exception, and neither are the bootloader's own records of an
     /// earlier boot.
-    fn affirm(
-        &mut self,
-        decision: &Decision,
-        journal: Journal,
-        slot: SlotId,
-        image: VerifiedImage,
-    ) -> Option<Handover> {
-        let snapshot = *decision.snapshot();
-        let copy = journal.newest() == Some(&snapshot);
-        if copy && journal.is_affirmed() {
-            return hand_over(self.layout, slot, image, snapshot);
+    fn affirm(&mut self, next: Next) -> End {
+        self.next = next;
+        let snapshot = self.decision.snapshot();
+        if self.journal.affirms(snapshot) {
+            return self.go_on(true);
         }
-        let append = Append::new(self.layout, journal, snapshot, copy);
-        self.doing = Doing::Appending { append, slot, image };
-        None
+        self.doing = Doing::Appending(self.journal.affirm(self.layout, snapshot));
+        End::NotYet
     }
 
-    fn after_append(
-        &mut self,
-        written: bool,
-        journal: &Journal,
-        snapshot: Snapshot,
-        slot: SlotId,
-        image: VerifiedImage,
-    ) -> Option<Result<Handover, NothingBootable>> {
-        let before = journal.newest().copied().unwrap_or(snapshot);
-        let settled = !matches!(snapshot.state(slot), SlotState::Trial);
-        if written || settled {
-            // A worn journal never keeps a confirmed image from running.
-            return Some(hand_over(self.layout, slot, image, snapshot).ok_or(NothingBootable));
+    #[inline(never)]
+    fn take_append(&mut self, written: Result<(), JournalError>) -> End {
+        if let Doing::Appending(append) = &self.doing {
+            let _ = self.journal.take(append, written);
         }
-        let prove = self.prove(slot.other(), &before);
-        self.doing = Doing::FallingBack { snapshot, trial: image, prove };
-        None
+        self.go_on(written.is_ok())
+    }
+
+    /// Acts on the record, or without one if the journal takes none.
+    fn go_on(&mut self, recorded: bool) -> End {
+        let snapshot = self.decision.snapshot();
+        let running = snapshot.running();
+        if let Next::Move = self.next {
+            return if A::MOVES { self.start_moving(recorded) } else { End::NotYet };
+        }
+        if snapshot.is(running, SlotState::Trial) && !recorded && !A::MOVES {
+            // Nobody counts its attempts, so the other image is preferred where it can run.
+            return self.prove(Site::Slot(running.other()), Next::FallBack);
+        }
+        // A worn journal never keeps a proven image from running.
+        End::HandOver(running)
+    }
+
+    fn start_moving(&mut self, recorded: bool) -> End {
+        let motion = self.decision.motion();
+        // The others leave their source alone: decided anew at every boot they still end well. A swap that an older record
+        // knows of may have begun, and then there is no way but forward.
+        let is_known = recorded || self.journal.repeats(self.decision.snapshot());
+        if (is_known || motion.kind != MotionKind::Swap)
+            && let Some(mover) = A::mover(self.layout, motion)
+        {
+            self.doing = Doing::Moving(mover);
+            return End::NotYet;
+        }
+        self.step(Input::NotMoved)
+    }
+
+    /// The third and last place where a hardened verdict is looked at.
+    #[inline(never)]
+    fn hand_over(&mut self, slot: SlotId) -> Result<Handover, Recovery> {
+        let image = self.image.take().ok_or(Recovery::NothingProven)?;
+        let here = self.layout.slot(slot).link_address == image.link_address();
+        if !Hardened::of(here).passed() {
+            return Err(Recovery::NothingProven);
+        }
+        let snapshot = self.decision.snapshot();
+        let (state, other) = (snapshot.state(slot), snapshot.state(slot.other()));
+        Ok(Handover { slot, image, state, floor: snapshot.floor(), other })
     }
 }
 
-/// The third and last place where a hardened verdict is looked at.
-fn hand_over(layout: &Layout, slot: SlotId, image: VerifiedImage, snapshot: Snapshot) -> Option<Handover> {
-    let here = layout.slot(slot).link_address == image.link_address();
-    Hardened::of(here).passed().then_some(Handover { slot, image, snapshot })
-}
-
-impl Machine for Boot<'_> {
-    type Output = Result<Handover, NothingBootable>;
+impl<A: Activation> Machine for Boot<'_, A> {
+    type Output = Result<Handover, Recovery>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         loop {
-            let next = match &mut self.doing {
+            let end = match &mut self.doing {
                 Doing::Scanning(scan) => {
-                    let journal = drive!(scan, buffer, last);
-                    let step = Decision::new(journal.newest()).step(Input::Boot(self.cause));
-                    self.follow(step, journal).err().map(Err)
+                    drive!(scan, buffer, last);
+                    self.take_scan()
                 }
-                Doing::Proving { prove, .. } => {
+                Doing::Proving(prove) => {
                     let verdict = drive!(prove, buffer, last);
                     self.take_verdict(verdict.ok())
                 }
-                Doing::Appending { append, .. } => {
-                    let (journal, written) = drive!(append, buffer, last);
-                    self.take_append(&journal, written.is_ok())
+                Doing::Appending(append) => {
+                    let written = drive!(append, buffer, last);
+                    self.take_append(written)
                 }
-                Doing::FallingBack { prove, .. } => {
-                    let verdict = drive!(prove, buffer, last);
-                    Some(self.take_fallback(verdict.ok()))
-                }
-                Doing::Finished => Some(Err(NothingBootable)),
+                Doing::Moving(mover) => match drive!(mover, buffer, last) {
+                    Moved::Done => self.step(Input::Moved),
+                    Moved::NotBegun => self.step(Input::NotMoved),
+                    Moved::Stopped => End::Recover(Recovery::NothingProven),
+                },
             };
-            if let Some(result) = next {
-                return Step::Done(result);
+            match end {
+                End::NotYet => last = Ok(()),
+                End::HandOver(slot) => return Step::Done(self.hand_over(slot)),
+                End::Recover(recovery) => return Step::Done(Err(recovery)),
             }
-            last = Ok(());
         }
-    }
-}
-
-impl Boot<'_> {
-    fn take_verdict(&mut self, verdict: Option<VerifiedImage>) -> Option<Result<Handover, NothingBootable>> {
-        let Doing::Proving { decision, journal, slot, .. } =
-            core::mem::replace(&mut self.doing, Doing::Finished)
-        else {
-            return Some(Err(NothingBootable));
-        };
-        match verdict {
-            None => self.follow(decision.step(Input::Unproven), journal).err().map(Err),
-            Some(image) => match decision.step(Input::Proven(&image)) {
-                (decision, Action::HandOver(_)) => self.affirm(&decision, journal, slot, image).map(Ok),
-                step => self.follow(step, journal).err().map(Err),
-            },
-        }
-    }
-
-    fn take_append(&mut self, journal: &Journal, written: bool) -> Option<Result<Handover, NothingBootable>> {
-        let Doing::Appending { append, slot, image } = core::mem::replace(&mut self.doing, Doing::Finished)
-        else {
-            return Some(Err(NothingBootable));
-        };
-        self.after_append(written, journal, *append.snapshot(), slot, image)
-    }
-
-    fn take_fallback(&mut self, verdict: Option<VerifiedImage>) -> Result<Handover, NothingBootable> {
-        let Doing::FallingBack { snapshot, trial, .. } = core::mem::replace(&mut self.doing, Doing::Finished)
-        else {
-            return Err(NothingBootable);
-        };
-        let trial_slot = snapshot.running;
-        // Without a journal nobody counts the attempts of a trial, so the other image is preferred; better the trial
-        // than nothing.
-        let (slot, image) = match verdict {
-            Some(other) => (trial_slot.other(), other),
-            None => (trial_slot, trial),
-        };
-        hand_over(self.layout, slot, image, snapshot).ok_or(NothingBootable)
     }
 }

@@ -1,39 +1,49 @@
 //! What a bootloader says about itself, so that an application never writes what it could not boot.
 //!
 //! ```text
-//! offset size field                         offset size field
-//!      0    4 "OTBD"                            12    4 erase page, bytes
-//!      4    1 format, 1                         16    8 journal: start, length
-//!      5    1 journal format                    24   12 slot A: start, length, link address
-//!      6    1 algorithms, bit n for number n    36   12 slot B: start, length, link address
-//!      7    1 zero                              48   32 SHA-256 of the pinned trust
-//!      8    2 bootloader version                80    4 CRC-32 (ISO-HDLC) over bytes 0 to 79
-//!     10    1 write size     11 1 erased byte
+//! offset size field
+//!      0    4 "OTBD"
+//!      4    1 format, 1
+//!      5    1 journal format
+//!      6    1 algorithms, bit n for number n
+//!      7    1 strategy
+//!      8    2 bootloader version
+//!     10    2 zero
+//!     12    8 link address of slot A, of slot B
+//!     20  112 journal, slot A, slot B, progress, guard, kept trust, inbox, 16 bytes each; zero where there is none:
+//!               0 4 start    4 4 length    8 4 erase page    12 1 write size    13 1 erased byte    14 2 zero
+//!    132   32 SHA-256 of the pinned trust
+//!    164    4 CRC-32 (ISO-HDLC) over bytes 0 to 163
 //! ```
-//! Little endian; the last 84 bytes of a bootloader image.
+//! Little endian; the last 168 bytes of a bootloader image.
 
 use ota_manifest::Digest;
-use ota_verify::{AlgSet, Bootloader};
+use ota_verify::{AlgSet, Bootloader, Trust};
 
-use crate::snapshot::JOURNAL_FORMAT;
-use crate::{Layout, SlotId};
+use crate::log::JOURNAL_FORMAT;
+use crate::{Layout, Region, SlotId};
 
 const MAGIC: [u8; 4] = *b"OTBD";
 const FORMAT: u8 = 1;
+const REGIONS: usize = 20;
+const TRUST: usize = 132;
 const CRC: crc::Crc<u32, crc::NoTable> = crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC);
 
 /// The boot descriptor.
 ///
 /// ```
-/// # use ota_slots::{BootDescriptor, Geometry, Layout, Region, SlotRegion};
-/// # let slot = |start| SlotRegion { region: Region { start, len: 0x10000 }, link_address: start };
-/// # let layout = Layout::new(Geometry::NRF52840, Region { start: 0, len: 8192 }, [slot(0x10000), slot(0x20000)]).unwrap();
-/// use ota_manifest::Digest;
+/// # use ota_slots::{BootDescriptor, Geometry, Layout, Partition, Region, SlotRegion};
+/// # use ota_verify::{Trust, TrustedKey};
+/// # let slot = |start| SlotRegion::new(Region::new(Geometry::NRF52840, start, 0x10000), start);
+/// # let journal = Region::new(Geometry::NRF52840, 0, 8192);
+/// # let layout = Layout::new(Partition::direct_xip(journal, slot(0x10000), slot(0x20000))).unwrap();
+/// # let keys: [TrustedKey<'_>; 0] = [];
+/// # let trust = Trust::pinned(&keys);
 /// use ota_verify::AlgSet;
 ///
-/// let descriptor = BootDescriptor::new(3, AlgSet::ED25519, &layout, Digest::new([7; 32]));
+/// let descriptor = BootDescriptor::new(3, AlgSet::ED25519, &layout, trust.digest());
 /// let read = BootDescriptor::parse(descriptor.as_bytes()).unwrap();
-/// assert!(read.matches(&layout));
+/// assert!(read.matches(&layout, &trust));
 /// assert_eq!(read.bootloader().version, 3);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,45 +54,33 @@ pub struct BootDescriptor {
 
 impl BootDescriptor {
     /// Length in bytes.
-    pub const LEN: usize = 84;
+    pub const LEN: usize = 168;
 
     /// Describes a bootloader of this crate.
+    ///
+    /// `trust` is [`Trust::digest`]; a build script may have computed it. Nothing here runs at boot if all is constant.
     #[must_use]
-    pub fn new(version: u16, algorithms: AlgSet, layout: &Layout, trust: Digest) -> Self {
+    pub const fn new(version: u16, algorithms: AlgSet, layout: &Layout, trust: Digest) -> Self {
         let mut bytes = [0; Self::LEN];
-        let geometry = layout.geometry();
-        let [version_low, version_high] = version.to_le_bytes();
-        #[expect(clippy::cast_possible_truncation, reason = "a layout's write size is at most 32")]
-        let write_size = geometry.write_size as u8;
-        let head = [
-            FORMAT,
-            JOURNAL_FORMAT,
-            algorithms.bits(),
-            0,
-            version_low,
-            version_high,
-            write_size,
-            geometry.erased,
-        ];
-        let [a, b] = SlotId::BOTH.map(|slot| layout.slot(slot));
-        let journal = layout.journal();
-        let words = [
-            geometry.erase_page,
-            journal.start,
-            journal.len,
-            a.region.start,
-            a.region.len,
-            a.link_address,
-            b.region.start,
-            b.region.len,
-            b.link_address,
-        ];
-        let fields = MAGIC.into_iter().chain(head).chain(words.into_iter().flat_map(u32::to_le_bytes));
-        let fields = fields.chain(*trust.as_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        if let Some((content, crc)) = bytes.split_last_chunk_mut::<4>() {
-            *crc = CRC.checksum(content).to_le_bytes();
-        }
+        put(&mut bytes, 0, &MAGIC);
+        let head = [FORMAT, JOURNAL_FORMAT, algorithms.bits(), layout.strategy() as u8];
+        put(&mut bytes, 4, &head);
+        put(&mut bytes, 8, &version.to_le_bytes());
+        let (a, b) = (layout.slot(SlotId::A), layout.slot(SlotId::B));
+        put(&mut bytes, 12, &a.link_address.to_le_bytes());
+        put(&mut bytes, 16, &b.link_address.to_le_bytes());
+        let [journal, slot_a, slot_b, progress, guard, kept, inbox] = layout.regions();
+        put_region(&mut bytes, 0, journal);
+        put_region(&mut bytes, 1, slot_a);
+        put_region(&mut bytes, 2, slot_b);
+        put_region(&mut bytes, 3, progress);
+        put_region(&mut bytes, 4, guard);
+        put_region(&mut bytes, 5, kept);
+        put_region(&mut bytes, 6, inbox);
+        put(&mut bytes, TRUST, trust.as_bytes());
+        let (content, _) = bytes.split_at(Self::LEN - 4);
+        let sum = CRC.checksum(content).to_le_bytes();
+        put(&mut bytes, Self::LEN - 4, &sum);
         Self { bytes, bootloader: Bootloader { version, algorithms } }
     }
 
@@ -116,51 +114,76 @@ impl BootDescriptor {
         self.bootloader
     }
 
-    /// Whether the bootloader sees the flash as `layout` does and keeps the same journal format.
+    /// Whether the bootloader sees the flash as `layout` does, keeps the same journal format, and pins `trust`. Keys that came
+    /// with a document are not compared: they are younger than the bootloader.
     #[must_use]
-    pub fn matches(&self, layout: &Layout) -> bool {
-        let mine =
-            Self::new(self.bootloader.version, self.bootloader.algorithms, layout, Digest::new([0; 32]));
-        // Everything but the hash of the trust and the checksum over it, which an application cannot know.
-        self.bytes.get(..48) == mine.bytes.get(..48)
+    pub fn matches(&self, layout: &Layout, trust: &Trust<'_>) -> bool {
+        let Bootloader { version, algorithms } = self.bootloader;
+        let mine = Self::new(version, algorithms, layout, trust.digest());
+        self.bytes.get(..TRUST) == mine.bytes.get(..TRUST) && (!trust.is_pinned() || self.bytes == mine.bytes)
+    }
+}
+
+const fn put_region(bytes: &mut [u8; BootDescriptor::LEN], index: usize, region: Option<Region>) {
+    let Some(Region { start, len, geometry }) = region else { return };
+    let at = REGIONS + 16 * index;
+    put(bytes, at, &start.to_le_bytes());
+    put(bytes, at + 4, &len.to_le_bytes());
+    put(bytes, at + 8, &geometry.erase_page.to_le_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "a layout's write size is at most 32")]
+    let unit = [geometry.write_size as u8, geometry.erased];
+    put(bytes, at + 12, &unit);
+}
+
+/// Copies `field` to offset `at`; what does not fit is left out.
+const fn put(bytes: &mut [u8; BootDescriptor::LEN], at: usize, field: &[u8]) {
+    let Some((_, rest)) = bytes.split_at_mut_checked(at) else { return };
+    if let Some((place, _)) = rest.split_at_mut_checked(field.len()) {
+        place.copy_from_slice(field);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Geometry, Region, SlotRegion};
+    use crate::{Geometry, Partition, SlotRegion};
 
-    const LAYOUT: Layout = Layout::constant(
-        Geometry::NRF52840,
-        Region { start: 0x8000, len: 0x2000 },
-        [
-            SlotRegion { region: Region { start: 0xA000, len: 0x7_A000 }, link_address: 0xA001 },
-            SlotRegion { region: Region { start: 0x8_4000, len: 0x7_A000 }, link_address: 0x8_4001 },
-        ],
-    );
+    const FLASH: Geometry = Geometry::NRF52840;
+    const JOURNAL: Region = Region::new(FLASH, 0x8000, 0x2000);
+    const A: SlotRegion = SlotRegion::new(Region::new(FLASH, 0xA000, 0x7_A000), 0xA001);
+    const B: SlotRegion = SlotRegion::new(Region::new(FLASH, 0x8_4000, 0x7_A000), 0x8_4001);
+    const LAYOUT: Layout =
+        Layout::constant(Partition::direct_xip(JOURNAL, A, B).with_guard(Region::new(FLASH, 0x4000, 0x2000)));
+    const TRUST: Trust<'static> = Trust::pinned(&[]);
 
     #[test]
     fn descriptor_bytes_are_frozen() {
         let descriptor = BootDescriptor::new(0x0102, AlgSet::ED25519, &LAYOUT, Digest::new([0xDD; 32]));
         let bytes = descriptor.as_bytes();
-        assert_eq!(bytes[..16], *b"OTBD\x01\x01\x02\x00\x02\x01\x04\xff\x00\x10\x00\x00");
-        assert_eq!(bytes[16..24], [0x00, 0x80, 0, 0, 0x00, 0x20, 0, 0]);
-        assert_eq!(bytes[24..36], [0x00, 0xA0, 0, 0, 0x00, 0xA0, 7, 0, 0x01, 0xA0, 0, 0]);
-        assert_eq!(bytes[36..48], [0x00, 0x40, 8, 0, 0x00, 0xA0, 7, 0, 0x01, 0x40, 8, 0]);
-        assert_eq!(bytes[48..80], [0xDD; 32]);
+        assert_eq!(bytes[..12], *b"OTBD\x01\x01\x02\x00\x02\x01\x00\x00");
+        assert_eq!(bytes[12..20], [0x01, 0xA0, 0, 0, 0x01, 0x40, 8, 0]);
+        assert_eq!(bytes[20..36], [0, 0x80, 0, 0, 0, 0x20, 0, 0, 0, 0x10, 0, 0, 4, 0xFF, 0, 0]);
+        assert_eq!(bytes[36..52], [0, 0xA0, 0, 0, 0, 0xA0, 7, 0, 0, 0x10, 0, 0, 4, 0xFF, 0, 0]);
+        assert_eq!(bytes[52..68], [0, 0x40, 8, 0, 0, 0xA0, 7, 0, 0, 0x10, 0, 0, 4, 0xFF, 0, 0]);
+        assert_eq!(bytes[68..84], [0; 16], "nothing moves, so there is no progress");
+        assert_eq!(bytes[84..100], [0, 0x40, 0, 0, 0, 0x20, 0, 0, 0, 0x10, 0, 0, 4, 0xFF, 0, 0]);
+        assert_eq!(bytes[100..132], [0; 32], "no chain of trust documents");
+        assert_eq!(bytes[132..164], [0xDD; 32]);
     }
 
     #[test]
-    fn damaged_descriptor_is_not_read_and_another_layout_does_not_match() {
-        let good = *BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([0xDD; 32])).as_bytes();
+    fn damaged_descriptor_is_not_read_and_another_layout_or_trust_does_not_match() {
+        let good = *BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, TRUST.digest()).as_bytes();
         for bit in 0..8 * BootDescriptor::LEN {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(BootDescriptor::parse(&bytes), None, "bit {bit}");
         }
-        let [a, b] = SlotId::BOTH.map(|slot| LAYOUT.slot(slot));
-        let swapped = Layout::constant(LAYOUT.geometry(), LAYOUT.journal(), [b, a]);
-        assert!(!BootDescriptor::parse(&good).unwrap().matches(&swapped));
+        let read = BootDescriptor::parse(&good).unwrap();
+        assert!(read.matches(&LAYOUT, &TRUST));
+        let swapped = Layout::constant(Partition::direct_xip(JOURNAL, B, A));
+        assert!(!read.matches(&swapped, &TRUST));
+        let other_trust = BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([1; 32]));
+        assert!(!other_trust.matches(&LAYOUT, &TRUST));
     }
 }

@@ -18,8 +18,38 @@ const READ_RETRIES: usize = 3;
 pub enum Place {
     /// So many bytes into the journal.
     Journal(u32),
+    /// So many bytes into the progress region.
+    Progress(u32),
+    /// So many bytes into the guard region.
+    Guard(u32),
+    /// So many bytes into the region where adopted trust documents are kept.
+    Trust(u32),
+    /// So many bytes into the region where a trust document waits to be adopted.
+    Inbox(u32),
     /// So many bytes into a slot.
     Slot(SlotId, u32),
+}
+
+impl Place {
+    /// Bytes into the region.
+    pub(crate) const fn offset(self) -> u32 {
+        match self {
+            Self::Journal(at) | Self::Progress(at) | Self::Guard(at) => at,
+            Self::Trust(at) | Self::Inbox(at) | Self::Slot(_, at) => at,
+        }
+    }
+
+    /// So many bytes further into the same region.
+    pub(crate) const fn plus(self, bytes: u32) -> Self {
+        match self {
+            Self::Journal(at) => Self::Journal(at.saturating_add(bytes)),
+            Self::Progress(at) => Self::Progress(at.saturating_add(bytes)),
+            Self::Guard(at) => Self::Guard(at.saturating_add(bytes)),
+            Self::Trust(at) => Self::Trust(at.saturating_add(bytes)),
+            Self::Inbox(at) => Self::Inbox(at.saturating_add(bytes)),
+            Self::Slot(slot, at) => Self::Slot(slot, at.saturating_add(bytes)),
+        }
+    }
 }
 
 /// One flash operation. `from..to` is the part of the work buffer that it fills or writes.
@@ -123,7 +153,7 @@ fn locate<'b>(
             .get(from..to)
             .and_then(|bytes| Some(Located::Write(layout.address(at, bytes.len())?, bytes))),
         Op::Erase { at } => {
-            let page = layout.geometry().erase_page;
+            let page = layout.region(at).map_or(0, |region| region.geometry.erase_page);
             layout.address(at, page as usize).map(|start| Located::Erase(start, start.saturating_add(page)))
         }
     };

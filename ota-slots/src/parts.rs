@@ -1,25 +1,32 @@
 //! Small machines that others are put together from.
 
 use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER};
-use crate::{Layout, SlotId};
+use crate::{Geometry, Layout};
 
 /// Bytes moved at a time: a multiple of every write size and of the 32 bytes of a leaf.
 pub(crate) const PIECE: usize = 1024;
 
-/// Writes bytes into a slot, the last program unit filled up with erased bytes.
+/// How the flash at a place behaves; where the layout has no such place, no operation on it gets through.
+pub(crate) const fn geometry(layout: &Layout, at: Place) -> Geometry {
+    match layout.region(at) {
+        Some(region) => region.geometry,
+        None => Geometry::NRF52840,
+    }
+}
+
+/// Writes bytes, the last program unit filled up with erased bytes.
 #[derive(Debug)]
 pub(crate) struct WriteBytes<'d> {
-    slot: SlotId,
-    at: u32,
+    at: Place,
     rest: &'d [u8],
     unit: usize,
     erased: u8,
 }
 
 impl<'d> WriteBytes<'d> {
-    pub(crate) const fn new(layout: &Layout, slot: SlotId, at: u32, bytes: &'d [u8]) -> Self {
-        let geometry = layout.geometry();
-        Self { slot, at, rest: bytes, unit: geometry.write_size as usize, erased: geometry.erased }
+    pub(crate) const fn new(layout: &Layout, at: Place, bytes: &'d [u8]) -> Self {
+        let geometry = geometry(layout, at);
+        Self { at, rest: bytes, unit: geometry.write_size as usize, erased: geometry.erased }
     }
 }
 
@@ -34,25 +41,25 @@ impl Machine for WriteBytes<'_> {
         let padded = piece.len().next_multiple_of(self.unit);
         let fill = piece.iter().copied().chain(core::iter::repeat(self.erased));
         buffer.iter_mut().take(padded).zip(fill).for_each(|(to, from)| *to = from);
-        let at = Place::Slot(self.slot, self.at);
+        let at = self.at;
         self.rest = rest;
-        self.at = self.at.saturating_add(u32::try_from(padded).unwrap_or(u32::MAX));
+        self.at = at.plus(u32::try_from(padded).unwrap_or(u32::MAX));
         Step::Op(Op::Write { at, from: 0, to: padded })
     }
 }
 
-/// Erases whole pages. See [`Staging::erase_block`](crate::Staging::erase_block).
+/// Erases whole pages.
 #[derive(Debug)]
-pub struct ErasePages {
-    slot: SlotId,
-    next: u32,
-    to: u32,
+pub(crate) struct ErasePages {
+    next: Place,
+    left: u32,
     page: u32,
 }
 
 impl ErasePages {
-    pub(crate) const fn slot(layout: &Layout, slot: SlotId, from: u32, to: u32) -> Self {
-        Self { slot, next: from, to, page: layout.geometry().erase_page }
+    /// `len` bytes from `at` on, whole pages.
+    pub(crate) const fn new(layout: &Layout, at: Place, len: u32) -> Self {
+        Self { next: at, left: len, page: geometry(layout, at).erase_page }
     }
 }
 
@@ -60,11 +67,12 @@ impl Machine for ErasePages {
     type Output = Outcome;
 
     fn resume(&mut self, _: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Outcome> {
-        if last.is_err() || self.next >= self.to {
+        if last.is_err() || self.left == 0 {
             return Step::Done(last);
         }
-        let at = Place::Slot(self.slot, self.next);
-        self.next += self.page;
+        let at = self.next;
+        self.next = at.plus(self.page);
+        self.left = self.left.saturating_sub(self.page);
         Step::Op(Op::Erase { at })
     }
 }

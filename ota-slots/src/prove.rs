@@ -7,7 +7,7 @@ use ota_verify::{
 use thiserror::Error;
 
 use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER};
-use crate::{BootDescriptor, Layout, SlotId};
+use crate::{BootDescriptor, Layout, Site, round_up};
 
 /// Times a proof is begun anew before the slot counts as bad: one misread must not cost an image.
 const PROOF_TRIES: u8 = 3;
@@ -69,62 +69,69 @@ impl SlotError {
     }
 }
 
-/// Reads a slot and proves it.
+/// Reads an image from its slot and proves it: what the bootloader does before every hand-over, and what its recovery may do
+/// to say what is wrong. Writes nothing.
+///
+/// ```
+/// # #[cfg(feature = "sim")] {
+/// # use ota_slots::sim::Lab;
+/// # let lab = Lab::new();
+/// # let (mut flash, layout, policy) = (lab.provisioned(&lab.release(1, 5000)), lab.layout(), lab.policy());
+/// use ota_manifest::SecurityVersion;
+/// use ota_slots::{ProveSlot, Site, SlotError, SlotId, WORK_BUFFER, run_blocking};
+///
+/// let prove = |slot| ProveSlot::new(&layout, &policy, Site::Slot(slot), None, SecurityVersion(0));
+/// let mut buffer = [0; WORK_BUFFER];
+/// let a = run_blocking(prove(SlotId::A), &mut flash, &layout, &mut buffer, || ());
+/// assert_eq!(a.unwrap().size(), 5000);
+/// let b = run_blocking(prove(SlotId::B), &mut flash, &layout, &mut buffer, || ());
+/// assert!(matches!(b, Err(SlotError::Frame(_))), "slot B is empty");
+/// # }
+/// ```
 #[derive(Debug)]
-pub(crate) struct Prove<'a> {
+pub struct ProveSlot<'a> {
     layout: &'a Layout,
     policy: &'a Policy<'a>,
-    slot: SlotId,
+    site: Site,
     running: Option<Order>,
     floor: SecurityVersion,
     tries: u8,
-    doing: Doing,
+    /// What has been fed so far; `None` while the envelope is read.
+    stream: Option<ImageStream>,
+    /// First byte of the piece that is read, and its length.
+    at: u32,
+    piece: u32,
 }
 
-#[derive(Debug)]
-enum Doing {
-    Nothing,
-    ReadingEnvelope,
-    /// Waiting for `piece` bytes from `at`.
-    ReadingImage {
-        stream: ImageStream,
-        at: u32,
-        piece: u32,
-    },
-    Finished,
-}
+type Verdict = Result<VerifiedImage, SlotError>;
 
-impl<'a> Prove<'a> {
-    pub(crate) const fn new(
+impl<'a> ProveSlot<'a> {
+    /// Prepares to prove what is at `site`.
+    ///
+    /// `running` is the order it has to be above, if it matters; `floor` the anti-rollback floor.
+    #[must_use]
+    pub const fn new(
         layout: &'a Layout,
         policy: &'a Policy<'a>,
-        slot: SlotId,
+        site: Site,
         running: Option<Order>,
         floor: SecurityVersion,
     ) -> Self {
-        Self { layout, policy, slot, running, floor, tries: 0, doing: Doing::Nothing }
+        Self { layout, policy, site, running, floor, tries: 0, stream: None, at: 0, piece: 0 }
     }
 
-    fn begin(&mut self) -> Step<Result<VerifiedImage, SlotError>> {
+    fn begin(&mut self) -> Step<Verdict> {
         self.tries += 1;
-        self.doing = Doing::ReadingEnvelope;
-        let at = Place::Slot(self.slot, self.layout.envelope_offset(self.slot));
+        self.stream = None;
+        let at = Place::Slot(self.site.slot(), self.layout.envelope_offset(self.site));
         Step::Op(Op::Read { at, from: 0, to: MAX_ENVELOPE })
     }
 
-    fn fail(&mut self, error: SlotError) -> Step<Result<VerifiedImage, SlotError>> {
+    fn fail(&mut self, error: SlotError) -> Step<Verdict> {
         if error.may_be_a_misread() && self.tries < PROOF_TRIES {
             return self.begin();
         }
         Step::Done(Err(error))
-    }
-
-    fn check_envelope(&mut self, buffer: &[u8; WORK_BUFFER]) -> Step<Result<VerifiedImage, SlotError>> {
-        let envelope = buffer.get(..MAX_ENVELOPE).unwrap_or(buffer);
-        match self.admit(envelope) {
-            Ok(applicable) => self.read_piece(applicable.into_stream(), 0),
-            Err(error) => self.fail(error),
-        }
     }
 
     fn admit<'e>(&self, envelope: &'e [u8]) -> Result<Applicable<'e>, SlotError> {
@@ -136,55 +143,60 @@ impl<'a> Prove<'a> {
             floor: self.floor,
             // Looked at before a slot is filled; what is there now is proven, not chosen.
             rejected: &[],
-            target: self.layout.target(self.slot),
+            target: self.layout.target_at(self.site),
             bootloader: self.policy.descriptor.bootloader(),
         };
         authentic.admit(&state).map_err(SlotError::Admit)
     }
 
     /// Reads on to the end of the image's last page: what follows the image there must be erased.
-    fn read_piece(&mut self, stream: ImageStream, at: u32) -> Step<Result<VerifiedImage, SlotError>> {
-        let end = stream.size().next_multiple_of(self.layout.geometry().erase_page);
-        let piece = end.saturating_sub(at).min(PIECE);
-        if piece == 0 {
-            return match stream.finish() {
-                Ok(image) => Step::Done(Ok(image)),
-                Err(error) => self.fail(SlotError::Proof(error)),
+    fn read_piece(&mut self) -> Step<Verdict> {
+        let slot = self.site.slot();
+        let size = self.stream.as_ref().map_or(0, ImageStream::size);
+        let end = round_up(size, self.layout.geometry(slot).erase_page);
+        self.piece = end.saturating_sub(self.at).min(PIECE);
+        if self.piece == 0 {
+            return match self.stream.take().map(ImageStream::finish) {
+                Some(Ok(image)) => Step::Done(Ok(image)),
+                Some(Err(error)) => self.fail(SlotError::Proof(error)),
+                None => self.fail(SlotError::Flash),
             };
         }
-        self.doing = Doing::ReadingImage { stream, at, piece };
-        Step::Op(Op::Read { at: Place::Slot(self.slot, at), from: 0, to: piece as usize })
+        let start = self.layout.image_offset(self.site).saturating_add(self.at);
+        Step::Op(Op::Read { at: Place::Slot(slot, start), from: 0, to: self.piece as usize })
     }
 
-    fn take_piece(
-        &mut self,
-        mut stream: ImageStream,
-        at: u32,
-        bytes: &[u8],
-    ) -> Step<Result<VerifiedImage, SlotError>> {
-        let image_bytes = stream.size().saturating_sub(at) as usize;
-        let (image, tail) = bytes.split_at(image_bytes.min(bytes.len()));
-        stream.update(image);
-        let erased = self.layout.geometry().erased;
-        if tail.iter().any(|byte| *byte != erased) {
-            return self.fail(SlotError::Tail);
+    fn take_piece(&mut self, buffer: &[u8; WORK_BUFFER]) -> Result<(), SlotError> {
+        let bytes = buffer.get(..self.piece as usize).unwrap_or(buffer);
+        if let Some(stream) = &mut self.stream {
+            let left = stream.size().saturating_sub(self.at) as usize;
+            let (image, tail) = bytes.split_at(left.min(bytes.len()));
+            stream.update(image);
+            let erased = self.layout.geometry(self.site.slot()).erased;
+            if tail.iter().any(|byte| *byte != erased) {
+                return Err(SlotError::Tail);
+            }
+        } else {
+            let envelope = buffer.get(..MAX_ENVELOPE).unwrap_or(buffer);
+            self.stream = Some(self.admit(envelope)?.into_stream());
+            (self.at, self.piece) = (0, 0);
         }
-        self.read_piece(stream, at.saturating_add(PIECE))
+        self.at = self.at.saturating_add(self.piece);
+        Ok(())
     }
 }
 
-impl Machine for Prove<'_> {
-    type Output = Result<VerifiedImage, SlotError>;
+impl Machine for ProveSlot<'_> {
+    type Output = Verdict;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        match (core::mem::replace(&mut self.doing, Doing::Finished), last) {
-            (Doing::Nothing, _) => self.begin(),
-            (_, Err(_)) | (Doing::Finished, _) => self.fail(SlotError::Flash),
-            (Doing::ReadingEnvelope, Ok(())) => self.check_envelope(buffer),
-            (Doing::ReadingImage { stream, at, piece }, Ok(())) => {
-                let bytes = buffer.get(..piece as usize).unwrap_or(buffer);
-                self.take_piece(stream, at, bytes)
-            }
+    #[inline(never)]
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Verdict> {
+        if self.tries == 0 {
+            return self.begin();
+        }
+        match last.map_err(|_| SlotError::Flash).and_then(|()| self.take_piece(buffer)) {
+            Ok(()) => self.read_piece(),
+            Err(error) => self.fail(error),
         }
     }
 }

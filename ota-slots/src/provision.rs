@@ -1,14 +1,16 @@
 //! The factory's step: the first image, and the first record.
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
+use ota_manifest::SecurityVersion;
 use ota_verify::VerifiedImage;
 use thiserror::Error;
 
-use crate::journal::{Append, Journal, JournalError};
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::journal::Journal;
+use crate::log::Append;
+use crate::op::{Machine, Outcome, Place, Step, WORK_BUFFER, drive};
 use crate::parts::{ErasePages, WriteBytes};
-use crate::prove::{Policy, Prove, SlotError};
-use crate::{Layout, SlotId, SlotState, Snapshot};
+use crate::prove::{Policy, ProveSlot, SlotError};
+use crate::{JournalError, Layout, Site, SlotId, SlotState, Snapshot};
 
 /// Why a device could not be provisioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -27,7 +29,7 @@ pub enum ProvisionError {
 
 /// Writes image, leaf list and envelope into a slot, proves them with the device's own eyes, and starts the journal.
 ///
-/// Erases the whole slot and the whole journal. For the factory and for tests: nothing of it survives a power cut half-way,
+/// Erases the whole slot, the whole journal, and the progress of moves. For the factory and for tests: nothing of it survives a power cut half-way,
 /// and nothing needs to; run it again.
 #[derive(Debug)]
 pub struct Provision<'a> {
@@ -42,12 +44,13 @@ pub struct Provision<'a> {
 
 #[derive(Debug)]
 enum Doing<'a> {
+    ErasingProgress(ErasePages),
     ErasingSlot(ErasePages),
     WritingImage(WriteBytes<'a>),
     WritingLeaves(WriteBytes<'a>),
     WritingEnvelope(WriteBytes<'a>),
-    Proving(Prove<'a>),
-    Recording(Append<'a>, Option<VerifiedImage>),
+    Proving(ProveSlot<'a>),
+    Recording(Append, Option<VerifiedImage>),
 }
 
 impl<'a> Provision<'a> {
@@ -61,39 +64,48 @@ impl<'a> Provision<'a> {
         leaves: &'a [u8],
         envelope: &'a [u8],
     ) -> Self {
-        let erase = ErasePages::slot(layout, slot, 0, layout.slot(slot).region.len);
-        Self { layout, policy, slot, image, leaves, envelope, doing: Doing::ErasingSlot(erase) }
+        let moves = layout.strategy().moves();
+        // Where images move, the first slot is the one that runs; and no leaf list belongs to it.
+        let (slot, leaves) = if moves { (SlotId::A, &[][..]) } else { (slot, leaves) };
+        let progress = layout.progress().map_or(0, |region| region.len);
+        let erase = ErasePages::new(layout, Place::Progress(0), progress);
+        Self { layout, policy, slot, image, leaves, envelope, doing: Doing::ErasingProgress(erase) }
     }
 
     fn write(&self, at: u32, bytes: &'a [u8]) -> WriteBytes<'a> {
-        WriteBytes::new(self.layout, self.slot, at, bytes)
+        WriteBytes::new(self.layout, Place::Slot(self.slot, at), bytes)
     }
 
     fn leaves_offset(&self) -> u32 {
         self.layout.leaves_offset(self.slot, u32::try_from(self.leaves.len() / 32).unwrap_or(u32::MAX))
     }
 
-    fn first_record(&self, image: &VerifiedImage) -> Append<'a> {
+    fn first_record(&self, image: &VerifiedImage) -> Append {
         let mut snapshot = Snapshot::blank();
-        snapshot.running = self.slot;
+        snapshot.set_strategy(self.layout.strategy());
+        snapshot.set_running(self.slot);
         snapshot.set_state(self.slot, SlotState::Confirmed);
         snapshot.set_manifest(self.slot, image.manifest_id(), image.order());
-        snapshot.floor = image.security_version();
-        Append::new(self.layout, Journal::empty(), snapshot, false)
+        snapshot.set_floor(image.security_version());
+        Journal::empty().append(self.layout, &snapshot)
     }
 
     /// What comes after a step that went well.
     fn after(&self, flash: Result<(), NorFlashErrorKind>) -> Result<Doing<'a>, ProvisionError> {
         flash.map_err(ProvisionError::Flash)?;
         Ok(match &self.doing {
+            Doing::ErasingProgress(_) => {
+                let len = self.layout.slot(self.slot).region.len;
+                Doing::ErasingSlot(ErasePages::new(self.layout, Place::Slot(self.slot, 0), len))
+            }
             Doing::ErasingSlot(_) => Doing::WritingImage(self.write(0, self.image)),
             Doing::WritingImage(_) => Doing::WritingLeaves(self.write(self.leaves_offset(), self.leaves)),
-            Doing::WritingLeaves(_) => {
-                Doing::WritingEnvelope(self.write(self.layout.envelope_offset(self.slot), self.envelope))
-            }
+            Doing::WritingLeaves(_) => Doing::WritingEnvelope(
+                self.write(self.layout.envelope_offset(Site::Slot(self.slot)), self.envelope),
+            ),
             _ => {
-                let floor = Snapshot::blank().floor;
-                Doing::Proving(Prove::new(self.layout, self.policy, self.slot, None, floor))
+                let floor = SecurityVersion(0);
+                Doing::Proving(ProveSlot::new(self.layout, self.policy, Site::Slot(self.slot), None, floor))
             }
         })
     }
@@ -106,7 +118,7 @@ impl Machine for Provision<'_> {
         let mut last = last;
         loop {
             let next = match &mut self.doing {
-                Doing::ErasingSlot(erase) => {
+                Doing::ErasingProgress(erase) | Doing::ErasingSlot(erase) => {
                     let done = drive!(erase, buffer, last);
                     self.after(done)
                 }
@@ -119,7 +131,7 @@ impl Machine for Provision<'_> {
                     Err(error) => Err(ProvisionError::Slot(error)),
                 },
                 Doing::Recording(append, image) => {
-                    let (_, written) = drive!(append, buffer, last);
+                    let written = drive!(append, buffer, last);
                     let image = image.take().ok_or(ProvisionError::Journal(JournalError));
                     return Step::Done(written.map_err(ProvisionError::Journal).and(image));
                 }

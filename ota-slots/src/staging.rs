@@ -4,7 +4,8 @@
 //! if it reads blank (after an interrupted erase it does). To resume, blocks are read from the front: those whose chunks
 //! match their leaves are held. The last of them is to be written again all the same (read it with `load_chunk` first):
 //! power may have failed during its last program operation, and bits that were almost programmed read right today and
-//! wrong tomorrow.
+//! wrong tomorrow. The leaf list is, too, unless two blocks are held. A block is filled only while the one behind it is blank:
+//! of several blocks that look good only the last may be marginal.
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
 use ota_manifest::{Digest, Image, ManifestId};
@@ -13,7 +14,7 @@ use thiserror::Error;
 
 use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
-use crate::{Layout, SlotId};
+use crate::{Layout, Site, SlotId, round_up};
 
 /// An update on its way into the other slot. Made by `App::begin`, ended by `App::finish`.
 #[derive(Debug)]
@@ -24,6 +25,35 @@ pub struct Staging<'a> {
     pub(crate) image: Image,
     /// Nothing in the slot can be of use: blocks are erased without being looked at.
     pub(crate) fresh: bool,
+    /// Blocks that have been erased in this power session and not been filled: the first, and the one behind the last.
+    pub(crate) blank: (u32, u32),
+}
+
+/// Erases pages here, then there. See [`Staging::erase_leaves`] and [`Staging::erase_block`].
+#[derive(Debug)]
+pub struct EraseInTurn {
+    parts: [ErasePages; 3],
+    /// Parts that are done.
+    done: usize,
+}
+
+impl EraseInTurn {
+    const fn new(parts: [ErasePages; 3]) -> Self {
+        Self { parts, done: 0 }
+    }
+}
+
+impl Machine for EraseInTurn {
+    type Output = Result<(), NorFlashErrorKind>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        let mut last = last;
+        while let (Ok(()), Some(part)) = (last, self.parts.get_mut(self.done)) {
+            last = drive!(part, buffer, last);
+            self.done += 1;
+        }
+        Step::Done(last)
+    }
 }
 
 /// Where filling goes on.
@@ -66,7 +96,7 @@ impl<'a> Staging<'a> {
     /// Bytes of a block: a chunk or an erase page, whichever is larger.
     #[must_use]
     pub fn block_bytes(&self) -> u32 {
-        self.image.chunk_size.bytes().max(self.layout.geometry().erase_page)
+        self.image.chunk_size.bytes().max(self.page())
     }
 
     /// Blocks of the image.
@@ -99,13 +129,17 @@ impl<'a> Staging<'a> {
     /// Finds out what is already there.
     #[must_use]
     pub fn find_resume_point(&self) -> FindResumePoint<'_> {
-        FindResumePoint { staging: self, leaves: Some(self.check_leaves()), check: CheckChunk::new(0) }
+        FindResumePoint { staging: self, doing: Finding::Leaves(self.check_leaves()) }
     }
 
-    /// Erases the pages of the leaf list.
+    /// Erases the pages of the leaf list, and then the first two blocks: with the list gone nothing in the slot looks good, so
+    /// whatever stood there cannot hide a block whose erase was cut short.
     #[must_use]
-    pub fn erase_leaves(&self) -> ErasePages {
-        ErasePages::slot(self.layout, self.slot, self.leaves_offset(), self.layout.envelope_offset(self.slot))
+    pub fn erase_leaves(&mut self) -> EraseInTurn {
+        let (from, end) = (self.leaves_offset(), self.layout.leaves_end(self.slot));
+        let leaves = ErasePages::new(self.layout, Place::Slot(self.slot, from), end - from);
+        self.blank = (0, 2);
+        EraseInTurn::new([leaves, self.erase(1, 1), self.erase(0, 1)])
     }
 
     /// Looks whether the leaf list in flash has the manifest's root.
@@ -126,19 +160,41 @@ impl<'a> Staging<'a> {
             return Err(StoreError::OutOfRange);
         }
         let at = self.leaves_offset() + first * 32;
-        Ok(StoreLeaves(WriteBytes::new(self.layout, self.slot, at, leaves)))
+        Ok(StoreLeaves(WriteBytes::new(self.layout, Place::Slot(self.slot, at), leaves)))
     }
 
-    /// Erases a block, so that its chunks can be stored.
+    /// Erases a block, so that its chunks can be stored; and first the one behind it.
+    ///
+    /// Blocks are erased and filled in order, from the resume point on. The block behind one that is being filled never holds
+    /// anything: of several blocks that look good only the last may be marginal, whatever stood in the slot before. Each
+    /// block is erased once for all that.
     #[must_use]
-    pub fn erase_block(&self, block: u32) -> ErasePages {
-        let start = block.saturating_mul(self.block_bytes());
-        ErasePages::slot(self.layout, self.slot, start, self.page_end(start))
+    pub fn erase_block(&mut self, block: u32) -> EraseInTurn {
+        let behind = block.saturating_add(1);
+        let is_blank = |block| (self.blank.0..self.blank.1).contains(&block);
+        // What has been erased in this power session is not erased again, unless the block is begun anew.
+        let this = !is_blank(block);
+        let next = this || !is_blank(behind);
+        self.blank = (behind, behind.saturating_add(1));
+        EraseInTurn::new([self.erase(behind, next.into()), self.erase(block, this.into()), self.erase(0, 0)])
     }
 
-    fn page_end(&self, start: u32) -> u32 {
-        let page = self.layout.geometry().erase_page;
-        start.saturating_add(self.block_bytes()).min(self.image.size.next_multiple_of(page))
+    /// Erases so many blocks, as far as the image reaches.
+    fn erase(&self, block: u32, count: u32) -> ErasePages {
+        let start = block.saturating_mul(self.block_bytes());
+        let bytes = self.block_bytes().saturating_mul(count);
+        let end = start.saturating_add(bytes).min(round_up(self.image.size, self.page()));
+        let at = Place::Slot(self.slot, self.place(start));
+        ErasePages::new(self.layout, at, end.saturating_sub(start))
+    }
+
+    fn page(&self) -> u32 {
+        self.layout.geometry(self.slot).erase_page
+    }
+
+    /// Offset within the slot of a byte of the image.
+    const fn place(&self, byte: u32) -> u32 {
+        self.layout.image_offset(Site::Slot(self.slot)).saturating_add(byte)
     }
 
     /// Reads a chunk that the slot holds into `into`, which has its length, and checks it against its leaf.
@@ -247,7 +303,7 @@ impl CheckChunk {
         self.asked = (len - self.done).min(u32::try_from(PIECE).unwrap_or(u32::MAX));
         let start = self.chunk * staging.image.chunk_size.bytes() + self.done;
         let to = (self.asked as usize).next_multiple_of(LEAF_LEN);
-        Step::Op(Op::Read { at: Place::Slot(staging.slot, start), from: 0, to })
+        Step::Op(Op::Read { at: Place::Slot(staging.slot, staging.place(start)), from: 0, to })
     }
 }
 
@@ -255,8 +311,14 @@ impl CheckChunk {
 #[derive(Debug)]
 pub struct FindResumePoint<'s> {
     staging: &'s Staging<'s>,
-    leaves: Option<CheckLeaves<'s>>,
-    check: CheckChunk,
+    doing: Finding<'s>,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "short-lived, on the stack; boxes need an allocator")]
+enum Finding<'s> {
+    Leaves(CheckLeaves<'s>),
+    Chunk(CheckChunk),
 }
 
 impl FindResumePoint<'_> {
@@ -265,11 +327,9 @@ impl FindResumePoint<'_> {
         let staging = self.staging;
         let per_block = staging.block_bytes() / staging.image.chunk_size.bytes();
         let complete = if chunks == staging.image.chunks() { staging.blocks() } else { chunks / per_block };
-        // Whatever was written last may be marginal: the last good block, or the leaf list if there is no block yet.
-        match complete.checked_sub(1) {
-            Some(block) => ResumePoint { leaves_held: true, block },
-            None => ResumePoint { leaves_held: false, block: 0 },
-        }
+        // Whatever was written last may be marginal: the last good block, or the leaf list if there is none but one.
+        let block = complete.saturating_sub(1);
+        ResumePoint { leaves_held: block > 0, block }
     }
 }
 
@@ -278,26 +338,27 @@ impl Machine for FindResumePoint<'_> {
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<ResumePoint> {
         let mut last = last;
-        if let Some(leaves) = &mut self.leaves {
-            if self.staging.fresh || !drive!(leaves, buffer, last) {
-                return Step::Done(ResumePoint { leaves_held: false, block: 0 });
-            }
-            self.leaves = None;
-            last = Ok(());
-        }
         loop {
-            let good = match self.check.resume(self.staging, buffer, last) {
-                Step::Op(op) => return Step::Op(op),
-                Step::Done(good) => good,
+            let good = match &mut self.doing {
+                Finding::Leaves(_) if self.staging.fresh => return Step::Done(self.after(0)),
+                Finding::Leaves(leaves) => {
+                    if !drive!(leaves, buffer, last) {
+                        return Step::Done(self.after(0));
+                    }
+                    self.doing = Finding::Chunk(CheckChunk::new(0));
+                    last = Ok(());
+                    continue;
+                }
+                Finding::Chunk(check) => match check.resume(self.staging, buffer, last) {
+                    Step::Op(op) => return Step::Op(op),
+                    Step::Done(good) => u32::from(good) + check.chunk,
+                },
             };
-            let chunk = self.check.chunk;
-            if !good {
-                return Step::Done(self.after(chunk));
+            let Finding::Chunk(check) = &mut self.doing else { return Step::Done(self.after(0)) };
+            if good == check.chunk || good == self.staging.image.chunks() {
+                return Step::Done(self.after(good));
             }
-            if chunk + 1 == self.staging.image.chunks() {
-                return Step::Done(self.after(chunk + 1));
-            }
-            self.check = CheckChunk::new(chunk + 1);
+            *check = CheckChunk::new(good);
             last = Ok(());
         }
     }
@@ -354,7 +415,8 @@ impl Machine for LoadChunk<'_> {
         self.asked = (len - self.read).min(PIECE);
         let start =
             u64::from(self.chunk) * u64::from(self.staging.image.chunk_size.bytes()) + self.read as u64;
-        let at = Place::Slot(self.staging.slot, u32::try_from(start).unwrap_or(u32::MAX));
+        let start = u32::try_from(start).unwrap_or(u32::MAX);
+        let at = Place::Slot(self.staging.slot, self.staging.place(start));
         Step::Op(Op::Read { at, from: 0, to: self.asked.next_multiple_of(LEAF_LEN) })
     }
 }
@@ -391,7 +453,8 @@ impl<'d> StoreChunk<'d> {
         }
         let at =
             self.chunk.checked_mul(self.staging.image.chunk_size.bytes()).ok_or(StoreError::OutOfRange)?;
-        Ok(WriteBytes::new(self.staging.layout, self.staging.slot, at, self.bytes))
+        let at = Place::Slot(self.staging.slot, self.staging.place(at));
+        Ok(WriteBytes::new(self.staging.layout, at, self.bytes))
     }
 }
 

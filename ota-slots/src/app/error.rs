@@ -3,9 +3,8 @@
 use embedded_storage::nor_flash::NorFlashErrorKind;
 use thiserror::Error;
 
-use crate::SlotState;
-use crate::journal::JournalError;
 use crate::prove::SlotError;
+use crate::{JournalError, SlotState};
 
 /// Why the slots cannot be used. The firmware may run on; it cannot update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -14,6 +13,10 @@ pub enum OpenError {
     /// The journal holds no record: the device was never provisioned.
     #[error("the journal is empty: provision the device")]
     NoJournal,
+    /// The bootloader sees the flash differently, keeps another journal format or trusts other keys: whatever is written
+    /// would not be read as it was meant. Nothing is written.
+    #[error("bootloader and application disagree about the flash layout or the keys")]
+    BootloaderDisagrees,
     /// The journal says that the other slot runs: the bootloader could not write and fell back.
     #[error("the journal says that another slot is running")]
     AnotherSlotRuns,
@@ -41,9 +44,6 @@ pub enum BeginError {
     /// The envelope is longer than its place in a slot, or not the one the update was admitted from.
     #[error("not the envelope of this update, or longer than devices accept")]
     WrongEnvelope,
-    /// The bootloader sees the flash differently: whatever is written would not boot.
-    #[error("bootloader and application disagree about the flash layout")]
-    BootloaderDisagrees,
     /// The journal takes no record.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -62,6 +62,21 @@ pub enum FinishError {
     /// The journal takes no record.
     #[error(transparent)]
     Journal(#[from] JournalError),
+}
+
+/// Why a trust document is not offered to the bootloader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OfferError {
+    /// The layout has no inbox.
+    #[error("the layout keeps no trust documents")]
+    NoPlace,
+    /// Not the envelope of a trust document, or longer than bootloaders accept.
+    #[error("not the envelope of a trust document")]
+    WrongEnvelope,
+    /// The flash failed.
+    #[error("flash failed: {0:?}")]
+    Flash(NorFlashErrorKind),
 }
 
 /// Why a boot is not requested.

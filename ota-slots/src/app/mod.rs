@@ -8,12 +8,14 @@
 //! ```
 
 mod error;
+mod offer;
 mod open;
 mod record;
 mod update;
 mod verdict;
 
-pub use error::{BeginError, FinishError, OpenError, RequestError};
+pub use error::{BeginError, FinishError, OfferError, OpenError, RequestError};
+pub use offer::OfferTrust;
 pub use open::Open;
 pub use record::Save;
 pub use update::{Begin, Finish, RequestBoot, Staged};
@@ -24,10 +26,12 @@ use core::marker::PhantomData;
 use ota_manifest::{ManifestId, Order, SecurityVersion};
 use ota_verify::DeviceState;
 
-use crate::journal::{Append, Journal};
+use crate::journal::Journal;
+use crate::log::Append;
 use crate::prove::Policy;
-use crate::snapshot::OPAQUE;
+use crate::snapshot::{OPAQUE, REJECTED};
 use crate::{Event, Layout, SlotId, Snapshot};
+use record::Parts;
 
 /// Runs an image that proved itself.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ pub struct App<'a, S> {
     slot: SlotId,
     journal: Journal,
     snapshot: Snapshot,
+    /// Of the snapshot, for whoever admits a candidate; only the bootloader adds to them.
+    rejected: [ManifestId; REJECTED],
     state: PhantomData<S>,
 }
 
@@ -84,7 +90,7 @@ impl<'a, S> App<'a, S> {
         journal: Journal,
         snapshot: Snapshot,
     ) -> Self {
-        Self { layout, policy, slot, journal, snapshot, state: PhantomData }
+        Self { layout, policy, slot, journal, snapshot, rejected: snapshot.rejected(), state: PhantomData }
     }
 
     /// The slot this firmware runs from.
@@ -108,7 +114,7 @@ impl<'a, S> App<'a, S> {
     /// The anti-rollback floor.
     #[must_use]
     pub const fn floor(&self) -> SecurityVersion {
-        self.snapshot.floor
+        self.snapshot.floor()
     }
 
     /// What has to be reported and acknowledged before the next update.
@@ -123,8 +129,8 @@ impl<'a, S> App<'a, S> {
         DeviceState {
             identity: self.policy.identity,
             running: Some(self.order()),
-            floor: self.snapshot.floor,
-            rejected: &self.snapshot.rejected,
+            floor: self.snapshot.floor(),
+            rejected: &self.rejected,
             target: self.layout.target(self.slot.other()),
             bootloader: self.policy.descriptor.bootloader(),
         }
@@ -132,34 +138,39 @@ impl<'a, S> App<'a, S> {
 
     /// The bytes the application keeps in the journal.
     #[must_use]
-    pub const fn opaque(&self) -> &[u8; OPAQUE] {
-        &self.snapshot.opaque
+    pub fn opaque(&self) -> &[u8; OPAQUE] {
+        self.snapshot.opaque()
     }
 
     /// Changes those bytes in RAM; they reach flash with the next record.
-    pub const fn set_opaque(&mut self, bytes: [u8; OPAQUE]) {
-        self.snapshot.opaque = bytes;
+    pub fn set_opaque(&mut self, bytes: [u8; OPAQUE]) {
+        self.snapshot.set_opaque(&bytes);
     }
 
     /// Writes a record now, with the bytes of [`Self::set_opaque`].
     #[must_use]
-    pub fn save(&mut self) -> Save<'_, 'a> {
-        let append = self.append(self.snapshot);
-        Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }
+    pub fn save(&mut self) -> Save<'_> {
+        let next = self.snapshot;
+        Save::new(self.layout, self.parts(), next)
     }
 
     /// Marks the open event as reported.
     #[must_use]
-    pub fn ack_event(&mut self) -> Save<'_, 'a> {
-        let append = self.append(Snapshot { event_open: false, ..self.snapshot });
-        Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }
+    pub fn ack_event(&mut self) -> Save<'_> {
+        let mut next = self.snapshot;
+        next.close_event();
+        Save::new(self.layout, self.parts(), next)
     }
 
-    fn append(&self, snapshot: Snapshot) -> Append<'a> {
-        Append::new(self.layout, self.journal.clone(), snapshot, false)
+    const fn parts(&mut self) -> Parts<'_> {
+        Parts { journal: &mut self.journal, snapshot: &mut self.snapshot }
     }
 
-    fn into_state<T>(self, journal: Journal, snapshot: Snapshot) -> App<'a, T> {
-        App::new(self.layout, self.policy, self.slot, journal, snapshot)
+    fn append(&self, next: &Snapshot) -> Append {
+        self.journal.append(self.layout, next)
+    }
+
+    fn into_state<T>(self, snapshot: Snapshot) -> App<'a, T> {
+        App::new(self.layout, self.policy, self.slot, self.journal, snapshot)
     }
 }

@@ -1,7 +1,8 @@
 //! Finding out in which state one runs.
 
 use super::{App, OpenError, Opened};
-use crate::journal::Scan;
+use crate::journal::Journal;
+use crate::log::{Log, Scan};
 use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
 use crate::prove::Policy;
 use crate::{Layout, SlotId, SlotState};
@@ -10,7 +11,7 @@ impl<'a> Opened<'a> {
     /// Reads the journal on behalf of the firmware that runs from `slot`.
     #[must_use]
     pub fn open(layout: &'a Layout, policy: &'a Policy<'a>, slot: SlotId) -> Open<'a> {
-        Open { layout, policy, slot, scan: Scan::new(layout) }
+        Open { layout, policy, slot, scan: Scan::new(Log::journal(layout)) }
     }
 }
 
@@ -20,16 +21,21 @@ pub struct Open<'a> {
     layout: &'a Layout,
     policy: &'a Policy<'a>,
     slot: SlotId,
-    scan: Scan<'a>,
+    scan: Scan,
 }
 
 impl<'a> Machine for Open<'a> {
     type Output = Result<Opened<'a>, OpenError>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        let journal = drive!(self.scan, buffer, last);
+        if !self.policy.descriptor.matches(self.layout, &self.policy.trust) {
+            return Step::Done(Err(OpenError::BootloaderDisagrees));
+        }
+        let mut journal = Journal::empty();
+        drive!(self.scan, buffer, last);
+        journal.found(&self.scan);
         let Some(snapshot) = journal.newest().copied() else { return Step::Done(Err(OpenError::NoJournal)) };
-        if snapshot.running != self.slot {
+        if snapshot.running() != self.slot {
             return Step::Done(Err(OpenError::AnotherSlotRuns));
         }
         let (layout, policy, slot) = (self.layout, self.policy, self.slot);

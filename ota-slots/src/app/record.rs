@@ -1,8 +1,9 @@
 //! Writing a record on behalf of an application that goes on.
 
-use crate::Snapshot;
-use crate::journal::{Append, Journal, JournalError};
+use crate::journal::Journal;
+use crate::log::Append;
 use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::{JournalError, Layout, Snapshot};
 
 /// What a machine changes in the application's view when its record is written.
 #[derive(Debug)]
@@ -14,31 +15,36 @@ pub(super) struct Parts<'m> {
 impl Parts<'_> {
     pub(super) fn take(
         &mut self,
-        (journal, written): (Journal, Result<(), JournalError>),
-        snapshot: Snapshot,
+        append: &Append,
+        written: Result<(), JournalError>,
+        next: &Snapshot,
     ) -> Result<(), JournalError> {
-        *self.journal = journal;
-        if written.is_ok() {
-            *self.snapshot = snapshot;
-        }
-        written
+        self.journal.take(append, written)?;
+        *self.snapshot = *next;
+        Ok(())
     }
 }
 
 /// Writes one record. See [`App::save`](crate::App::save) and [`App::ack_event`](crate::App::ack_event).
 #[derive(Debug)]
-pub struct Save<'m, 'a> {
-    pub(super) journal: &'m mut Journal,
-    pub(super) snapshot: &'m mut Snapshot,
-    pub(super) append: Append<'a>,
+pub struct Save<'m> {
+    app: Parts<'m>,
+    next: Snapshot,
+    append: Append,
 }
 
-impl Machine for Save<'_, '_> {
+impl<'m> Save<'m> {
+    pub(super) fn new(layout: &Layout, app: Parts<'m>, next: Snapshot) -> Self {
+        let append = app.journal.append(layout, &next);
+        Self { app, next, append }
+    }
+}
+
+impl Machine for Save<'_> {
     type Output = Result<(), JournalError>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        let done = drive!(self.append, buffer, last);
-        let mut app = Parts { journal: self.journal, snapshot: self.snapshot };
-        Step::Done(app.take(done, *self.append.snapshot()))
+        let written = drive!(self.append, buffer, last);
+        Step::Done(self.app.take(&self.append, written, &self.next))
     }
 }

@@ -8,12 +8,12 @@ use ota_verify::{Applicable, VerifiedImage, manifest_id};
 
 use super::record::{Parts, Save};
 use super::{App, BeginError, FinishError, MayBegin, Reboot, RequestError};
-use crate::journal::{Append, JournalError};
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::log::Append;
+use crate::op::{Machine, Outcome, Place, Step, WORK_BUFFER, drive};
 use crate::parts::{ErasePages, WriteBytes};
-use crate::prove::Prove;
+use crate::prove::ProveSlot;
 use crate::staging::Staging;
-use crate::{Layout, SlotId, SlotState};
+use crate::{JournalError, Layout, Site, SlotId, SlotState, Snapshot};
 
 /// The slot holds a proven image that the journal knows about: the only thing a boot can be requested for.
 ///
@@ -55,13 +55,13 @@ impl<'a, S: MayBegin> App<'a, S> {
         envelope: &'m [u8],
     ) -> Result<Begin<'m, 'a>, BeginError> {
         let target = self.slot.other();
-        if self.snapshot.event_open {
+        if self.snapshot.is_event_open() {
             return Err(BeginError::EventOpen);
         }
         if self.snapshot.state(target) == SlotState::Pending {
             return Err(BeginError::PendingBoot);
         }
-        if self.snapshot.rejected.contains(&update.id()) {
+        if self.rejected.contains(&update.id()) {
             return Err(BeginError::RejectedBefore);
         }
         if update.manifest().order <= self.order() {
@@ -71,9 +71,6 @@ impl<'a, S: MayBegin> App<'a, S> {
         let of_this_update = Frame::parse(envelope).is_ok_and(|frame| manifest_id(&frame) == update.id());
         if envelope.len() > MAX_ENVELOPE || !of_this_update {
             return Err(BeginError::WrongEnvelope);
-        }
-        if !self.policy.descriptor.matches(self.layout) {
-            return Err(BeginError::BootloaderDisagrees);
         }
         let same = self.snapshot.manifest(target) == update.id();
         let resumes = same && matches!(self.snapshot.state(target), SlotState::Staging | SlotState::Staged);
@@ -86,27 +83,19 @@ impl<'a, S: MayBegin> App<'a, S> {
             id: update.id(),
             image: *update.image(),
             fresh: !resumes,
+            blank: (0, 0),
         };
-        let doing = Beginning::Recording(self.append(snapshot));
-        Ok(Begin {
-            app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
-            staging: Some(staging),
-            envelope,
-            doing,
-        })
+        let doing = Beginning::Recording(self.append(&snapshot));
+        Ok(Begin { app: self.parts(), next: snapshot, staging: Some(staging), envelope, doing })
     }
 
     /// Proves the filled slot from flash and records it as staged.
     #[must_use]
     pub fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
-        let prove =
-            Prove::new(self.layout, self.policy, staging.slot, Some(self.order()), self.snapshot.floor);
-        Finish {
-            layout: self.layout,
-            app: Parts { journal: &mut self.journal, snapshot: &mut self.snapshot },
-            slot: staging.slot,
-            doing: Finishing::Proving(prove),
-        }
+        let (site, running) = (Site::Slot(staging.slot), Some(self.order()));
+        let prove = ProveSlot::new(self.layout, self.policy, site, running, self.snapshot.floor());
+        let layout = self.layout;
+        Finish { layout, app: self.parts(), slot: staging.slot, doing: Finishing::Proving(prove) }
     }
 
     /// Asks the bootloader to start what is staged, with so many attempts to confirm itself.
@@ -117,7 +106,7 @@ impl<'a, S: MayBegin> App<'a, S> {
         &'m mut self,
         staged: &Staged,
         attempts: NonZeroU8,
-    ) -> Result<RequestBoot<'m, 'a>, RequestError> {
+    ) -> Result<RequestBoot<'m>, RequestError> {
         if attempts.get() < 2 {
             return Err(RequestError::TooFewAttempts);
         }
@@ -131,9 +120,8 @@ impl<'a, S: MayBegin> App<'a, S> {
         }
         let mut snapshot = self.snapshot;
         snapshot.set_state(staged.slot, SlotState::Pending);
-        snapshot.attempts = attempts.get();
-        let append = self.append(snapshot);
-        Ok(RequestBoot(Save { journal: &mut self.journal, snapshot: &mut self.snapshot, append }))
+        snapshot.set_attempts(attempts.get());
+        Ok(RequestBoot(Save::new(self.layout, self.parts(), snapshot)))
     }
 }
 
@@ -141,15 +129,15 @@ impl<'a, S: MayBegin> App<'a, S> {
 #[derive(Debug)]
 pub struct Begin<'m, 'a> {
     app: Parts<'m>,
+    next: Snapshot,
     staging: Option<Staging<'a>>,
     envelope: &'m [u8],
-    doing: Beginning<'m, 'a>,
+    doing: Beginning<'m>,
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, on the stack; boxes need an allocator")]
-enum Beginning<'m, 'a> {
-    Recording(Append<'a>),
+enum Beginning<'m> {
+    Recording(Append),
     Erasing(ErasePages),
     Writing(WriteBytes<'m>),
 }
@@ -160,15 +148,16 @@ impl<'m, 'a> Begin<'m, 'a> {
     }
 
     /// The envelope's pages; a stale envelope must not outlive the image it was for.
-    fn erase_envelope(&self) -> Option<Beginning<'m, 'a>> {
+    fn erase_envelope(&self) -> Option<Beginning<'m>> {
         let (layout, slot) = self.target()?;
-        let (from, to) = (layout.envelope_offset(slot), layout.slot(slot).region.len);
-        Some(Beginning::Erasing(ErasePages::slot(layout, slot, from, to)))
+        let at = Place::Slot(slot, layout.envelope_offset(Site::Slot(slot)));
+        Some(Beginning::Erasing(ErasePages::new(layout, at, layout.envelope_area(slot))))
     }
 
-    fn write_envelope(&self) -> Option<Beginning<'m, 'a>> {
+    fn write_envelope(&self) -> Option<Beginning<'m>> {
         let (layout, slot) = self.target()?;
-        Some(Beginning::Writing(WriteBytes::new(layout, slot, layout.envelope_offset(slot), self.envelope)))
+        let at = Place::Slot(slot, layout.envelope_offset(Site::Slot(slot)));
+        Some(Beginning::Writing(WriteBytes::new(layout, at, self.envelope)))
     }
 
     fn finish(&mut self) -> Step<Result<Staging<'a>, BeginError>> {
@@ -184,9 +173,8 @@ impl<'a> Machine for Begin<'_, 'a> {
         loop {
             let next = match &mut self.doing {
                 Beginning::Recording(append) => {
-                    let done = drive!(append, buffer, last);
-                    let snapshot = *append.snapshot();
-                    if let Err(error) = self.app.take(done, snapshot) {
+                    let written = drive!(append, buffer, last);
+                    if let Err(error) = self.app.take(append, written, &self.next) {
                         return Step::Done(Err(error.into()));
                     }
                     self.erase_envelope()
@@ -220,8 +208,18 @@ pub struct Finish<'m, 'a> {
 
 #[derive(Debug)]
 enum Finishing<'a> {
-    Proving(Prove<'a>),
-    Recording { append: Append<'a>, image: Option<VerifiedImage> },
+    Proving(ProveSlot<'a>),
+    Recording { append: Append, next: Snapshot, image: Option<VerifiedImage> },
+}
+
+impl Finish<'_, '_> {
+    fn record(&mut self, image: VerifiedImage) {
+        let mut next = *self.app.snapshot;
+        next.set_state(self.slot, SlotState::Staged);
+        next.set_manifest(self.slot, image.manifest_id(), image.order());
+        let append = self.app.journal.append(self.layout, &next);
+        self.doing = Finishing::Recording { append, next, image: Some(image) };
+    }
 }
 
 impl Machine for Finish<'_, '_> {
@@ -230,25 +228,18 @@ impl Machine for Finish<'_, '_> {
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         if let Finishing::Proving(prove) = &mut self.doing {
-            let image = match drive!(prove, buffer, last) {
-                Ok(image) => image,
+            match drive!(prove, buffer, last) {
+                Ok(image) => self.record(image),
                 Err(error) => return Step::Done(Err(error.into())),
-            };
-            let mut snapshot = *self.app.snapshot;
-            snapshot.set_state(self.slot, SlotState::Staged);
-            snapshot.set_manifest(self.slot, image.manifest_id(), image.order());
-            let append = Append::new(self.layout, self.app.journal.clone(), snapshot, false);
-            self.doing = Finishing::Recording { append, image: Some(image) };
+            }
             last = Ok(());
         }
-        let Finishing::Recording { append, image } = &mut self.doing else {
+        let Finishing::Recording { append, next, image } = &mut self.doing else {
             return Step::Done(Err(FinishError::Journal(JournalError)));
         };
-        let done = drive!(append, buffer, last);
-        let snapshot = *append.snapshot();
-        let image = image.take();
-        let recorded = self.app.take(done, snapshot);
-        Step::Done(match (recorded, image) {
+        let written = drive!(append, buffer, last);
+        let recorded = self.app.take(append, written, next);
+        Step::Done(match (recorded, image.take()) {
             (Ok(()), Some(image)) => Ok(Staged { slot: self.slot, image }),
             _ => Err(FinishError::Journal(JournalError)),
         })
@@ -257,9 +248,9 @@ impl Machine for Finish<'_, '_> {
 
 /// See [`App::request_boot`].
 #[derive(Debug)]
-pub struct RequestBoot<'m, 'a>(Save<'m, 'a>);
+pub struct RequestBoot<'m>(Save<'m>);
 
-impl Machine for RequestBoot<'_, '_> {
+impl Machine for RequestBoot<'_> {
     type Output = Result<Reboot, RequestError>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {

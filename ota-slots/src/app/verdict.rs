@@ -3,9 +3,9 @@
 use ota_manifest::RollbackReason;
 
 use super::{App, Confirmed, MayConfirm, Reboot, Trial};
-use crate::SlotState;
-use crate::journal::{Append, JournalError};
+use crate::log::Append;
 use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::{SlotState, Snapshot};
 
 impl<'a, S: MayConfirm> App<'a, S> {
     /// The firmware has tested itself and stays. Raises the anti-rollback floor to the image's security version: from
@@ -14,9 +14,9 @@ impl<'a, S: MayConfirm> App<'a, S> {
     pub fn confirm(self) -> Confirm<'a, S> {
         let mut snapshot = self.snapshot;
         snapshot.set_state(self.slot, SlotState::Confirmed);
-        snapshot.floor = snapshot.floor.max(snapshot.trial_security);
-        let append = self.append(snapshot);
-        Confirm { app: Some(self), append }
+        snapshot.set_floor(snapshot.floor().max(snapshot.trial_security()));
+        let append = self.append(&snapshot);
+        Confirm { app: Some(self), next: snapshot, append }
     }
 }
 
@@ -26,8 +26,8 @@ impl<'a> App<'a, Trial> {
     pub fn fail(self, reason: RollbackReason) -> Fail<'a> {
         let mut snapshot = self.snapshot;
         snapshot.set_state(self.slot, SlotState::Failed);
-        snapshot.reason = reason;
-        let append = self.append(snapshot);
+        snapshot.set_reason(reason);
+        let append = self.append(&snapshot);
         Fail { app: Some(self), append }
     }
 }
@@ -36,17 +36,20 @@ impl<'a> App<'a, Trial> {
 #[derive(Debug)]
 pub struct Confirm<'a, S> {
     app: Option<App<'a, S>>,
-    append: Append<'a>,
+    next: Snapshot,
+    append: Append,
 }
 
 impl<'a, S> Machine for Confirm<'a, S> {
     type Output = Result<App<'a, Confirmed>, Option<App<'a, S>>>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        let (journal, written) = drive!(self.append, buffer, last);
-        Step::Done(match (self.app.take(), written) {
-            (Some(app), Ok(())) => Ok(app.into_state(journal, *self.append.snapshot())),
-            (app, _) => Err(app.map(|app| App { journal, ..app })),
+        let written = drive!(self.append, buffer, last);
+        let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
+        Step::Done(match app.journal.take(&self.append, written) {
+            Ok(()) => Ok(app.into_state(self.next)),
+            // With the journal as it is now: the cells that were tried must not be tried again.
+            Err(_) => Err(Some(app)),
         })
     }
 }
@@ -55,18 +58,16 @@ impl<'a, S> Machine for Confirm<'a, S> {
 #[derive(Debug)]
 pub struct Fail<'a> {
     app: Option<App<'a, Trial>>,
-    append: Append<'a>,
+    append: Append,
 }
 
 impl<'a> Machine for Fail<'a> {
     type Output = Result<Reboot, Option<App<'a, Trial>>>;
 
     fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
-        let (journal, written) = drive!(self.append, buffer, last);
-        Step::Done(match written {
-            Ok(()) => Ok(Reboot(())),
-            // With the journal as it is now: the cells that were tried must not be tried again.
-            Err(JournalError) => Err(self.app.take().map(|app| App { journal, ..app })),
-        })
+        let written = drive!(self.append, buffer, last);
+        let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
+        let written = app.journal.take(&self.append, written);
+        Step::Done(if written.is_ok() { Ok(Reboot(())) } else { Err(Some(app)) })
     }
 }

@@ -1,163 +1,207 @@
-//! The simulated flash.
+//! The simulated flash: construction, rules, power.
 
-extern crate alloc;
+use super::alloc::sync::Arc;
+use super::alloc::vec;
+use super::alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
-use alloc::vec;
-use alloc::vec::Vec;
+use super::bank::Chip;
+use super::log::History;
+use super::page::Page;
+use super::random::Random;
+use super::{Bank, Counts, Cut};
 
-use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
-
-/// Flash with `WRITE`-byte program units and `PAGE`-byte erase pages.
-#[derive(Debug, Clone)]
+/// A NOR flash in memory that keeps the rules of NOR flash, and breaks in the ways NOR flash breaks.
+///
+/// It announces program units of `WRITE` bytes and erase pages of `PAGE` bytes; what it enforces is the geometry of its
+/// banks, of which [`Flash::new`] makes one with just these numbers. The [module](super) has the model.
+///
+/// Addresses of operations are `u32`, as in `embedded-storage`; places to look at or to damage are `usize`, an index into
+/// [`Flash::bytes`].
+///
+/// A clone is cheap whatever the size: pages are shared until one side changes them. So a sweep makes one flash, and
+/// clones it for every cut.
+///
+/// ```
+/// use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+/// use ota_slots::sim::Flash;
+///
+/// let mut flash = Flash::<4, 4096>::new(1024 * 1024, 0xFF, 1);
+/// flash.write(4096, b"data").unwrap();
+/// let other = flash.clone();
+/// flash.erase(4096, 8192).unwrap();
+///
+/// let mut found = [0; 4];
+/// flash.read(4096, &mut found).unwrap();
+/// assert_eq!(found, [0xFF; 4]);
+/// assert_eq!(other.bytes_in(4096..4100), b"data", "a clone has a life of its own");
+/// ```
+#[derive(Clone)]
 pub struct Flash<const WRITE: usize, const PAGE: usize> {
-    bytes: Vec<u8>,
-    /// Bits whose cell is neither erased nor programmed: they read at random.
-    marginal: Vec<u8>,
-    /// Program units written since their page was erased.
-    programmed: Vec<bool>,
-    /// Program units that neither programming nor erasing changes any more.
-    stuck: Vec<bool>,
-    wear: Vec<u32>,
-    erased: u8,
-    random: Random,
-    log: Vec<Logged>,
-    cut: Option<Cut>,
-    powered: bool,
-    violations: usize,
+    pub(super) chips: Vec<Chip>,
+    /// The pages of all banks, in address order.
+    pub(super) pages: Vec<Arc<Page>>,
+    pub(super) wear: Vec<u32>,
+    pub(super) len: usize,
+    pub(super) random: Random,
+    pub(super) history: History,
+    pub(super) powered: bool,
+    pub(super) rules: Rules,
+    /// Reads that fail from now on.
+    pub(super) failing_reads: usize,
+    /// Bytes whose chip does not answer.
+    pub(super) silent: Range<usize>,
 }
 
-/// One operation that changed the flash, or would have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Logged {
-    /// A program operation.
-    Write {
-        /// First byte.
-        at: u32,
-        /// Bytes.
-        len: u32,
-    },
-    /// A page erase.
-    Erase {
-        /// First byte.
-        at: u32,
-    },
-}
-
-/// When and how power fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
-    /// Number of the write or page erase that is hit, from 0, counted over the life of the flash.
-    pub operation: usize,
-    /// What becomes of it.
-    pub mode: CutMode,
-}
-
-/// What becomes of the operation during which power fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CutMode {
-    /// Nothing of it happened.
-    Before,
-    /// All of it happened, but nobody was told.
-    After,
-    /// The first half happened.
-    FirstHalf,
-    /// The second half happened.
-    LastHalf,
-    /// Each bit happened with this probability, in percent.
-    RandomBits(u8),
-    /// Each program unit happened or not.
-    RandomWords,
-    /// Each bit that was to change reads at random from now on, anew at every read, until the page is erased.
-    Marginal,
-    /// All of it happened but for so many bits, which read at random from now on. The hardest to notice: most reads are
-    /// right.
-    AlmostDone(u8),
-    /// Nothing of it happened but for so many bits, which read at random from now on. A cell that looks blank and is not.
-    BarelyBegun(u8),
-}
-
-impl CutMode {
-    /// One of every kind.
-    pub const ALL: [Self; 11] = [
-        Self::Before,
-        Self::After,
-        Self::FirstHalf,
-        Self::LastHalf,
-        Self::RandomBits(10),
-        Self::RandomBits(90),
-        Self::RandomWords,
-        Self::Marginal,
-        Self::AlmostDone(1),
-        Self::AlmostDone(3),
-        Self::BarelyBegun(1),
-    ];
-}
-
-/// Why the simulated flash refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SimError {
-    /// Power is off; nothing works until [`Flash::power_on`].
-    PowerLost,
-    /// Not a multiple of the write size or the erase page. A bug in the code under test.
-    Unaligned,
-    /// Beyond the end. A bug in the code under test.
-    OutOfBounds,
-    /// A cell was programmed a second time without an erase. A bug in the code under test.
-    ProgrammedTwice,
-}
-
-impl NorFlashError for SimError {
-    fn kind(&self) -> NorFlashErrorKind {
-        match self {
-            Self::Unaligned => NorFlashErrorKind::NotAligned,
-            Self::OutOfBounds => NorFlashErrorKind::OutOfBounds,
-            Self::PowerLost | Self::ProgrammedTwice => NorFlashErrorKind::Other,
-        }
-    }
+/// What kind of flash it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) error_correction: bool,
+    /// Programs of a unit per erase.
+    pub(super) programs: usize,
+    /// Erases of a page before it fails.
+    pub(super) endurance: u32,
 }
 
 impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
     /// An erased flash of `len` bytes whose erased bytes read as `erased`. Everything random comes from `seed`.
     ///
     /// # Panics
-    /// If `len` is not a whole number of pages, or a page not a whole number of program units.
+    /// If `len` is not a whole number of pages or 4 GiB and more, a page not a whole number of program units, or `erased`
+    /// neither `0xFF` nor `0x00`.
     #[must_use]
     pub fn new(len: usize, erased: u8, seed: u64) -> Self {
-        assert!(len.is_multiple_of(PAGE) && PAGE.is_multiple_of(WRITE), "whole pages of whole units");
+        let bank = Bank { len: address(len), write_size: address(WRITE), erase_page: address(PAGE), erased };
+        Self::with_banks(&[bank], seed)
+    }
+
+    /// Several erased chips, one behind the other in one address space: one power supply, one operation log.
+    ///
+    /// `WRITE` and `PAGE` are what generic code is told, so they are multiples of what every bank has. Within a bank
+    /// operations may be as fine as the bank allows. No read and no write reaches across two banks; an erase does, and
+    /// becomes one operation for each page of each bank.
+    ///
+    /// ```
+    /// use embedded_storage::nor_flash::NorFlash;
+    /// use ota_slots::sim::{Bank, Flash, Logged};
+    ///
+    /// let internal = Bank { len: 8192, write_size: 8, erase_page: 2048, erased: 0xFF };
+    /// let external = Bank { len: 65536, write_size: 1, erase_page: 4096, erased: 0xFF };
+    /// let mut flash = Flash::<8, 4096>::with_banks(&[internal, external], 1);
+    ///
+    /// flash.write(8192 + 3, b"odd").unwrap(); // the external chip takes single bytes
+    /// flash.erase(6144, 8192 + 4096).unwrap(); // a page of each
+    /// assert_eq!(flash.log()[1..], [Logged::Erase { at: 6144 }, Logged::Erase { at: 8192 }]);
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no bank, a bank is not whole pages of whole program units, does not divide `WRITE` and `PAGE`, reads
+    /// neither `0xFF` nor `0x00` when erased, or all of them together have 4 GiB and more.
+    #[must_use]
+    pub fn with_banks(banks: &[Bank], seed: u64) -> Self {
+        assert!(!banks.is_empty(), "a flash has a bank");
+        let (mut chips, mut pages, mut start): (Vec<Chip>, Vec<_>, usize) = (Vec::new(), Vec::new(), 0);
+        for bank in banks {
+            bank.check(WRITE, PAGE);
+            let blank = Arc::new(Page::blank(bank));
+            let chip = Chip { bank: *bank, start, first_page: pages.len(), counts: Counts::default(), blank };
+            pages.resize(pages.len() + chip.pages(), Arc::clone(&chip.blank));
+            start = chip.end();
+            chips.push(chip);
+        }
+        let _all_addresses_fit = address(start);
         Self {
-            bytes: vec![erased; len],
-            marginal: vec![0; len],
-            programmed: vec![false; len / WRITE],
-            stuck: vec![false; len / WRITE],
-            wear: vec![0; len / PAGE],
-            erased,
-            random: Random(seed ^ 0x9E37_79B9_7F4A_7C15),
-            log: Vec::new(),
-            cut: None,
+            chips,
+            wear: vec![0; pages.len()],
+            pages,
+            len: start,
+            random: Random::new(seed),
+            history: History::new(true),
             powered: true,
-            violations: 0,
+            rules: Rules { error_correction: false, programs: 1, endurance: u32::MAX },
+            failing_reads: 0,
+            silent: 0..0,
         }
     }
 
-    /// The same flash, as if nothing had been logged yet, with another source of randomness.
+    /// The same flash, as if nothing had been done yet, with another source of randomness.
+    ///
+    /// Log, operation count, [`counts`](Self::counts), violations and planned cuts start over. Contents, damage, wear,
+    /// settings and power stay.
     #[must_use]
     pub fn reseeded(&self, seed: u64) -> Self {
-        let random = Random(seed ^ 0x9E37_79B9_7F4A_7C15);
-        Self { random, log: Vec::new(), cut: None, violations: 0, ..self.clone() }
+        let mut chips = self.chips.clone();
+        chips.iter_mut().for_each(|chip| chip.counts = Counts::default());
+        Self {
+            chips,
+            pages: self.pages.clone(),
+            wear: self.wear.clone(),
+            len: self.len,
+            random: Random::new(seed),
+            history: History::new(self.history.keeps_log),
+            powered: self.powered,
+            rules: self.rules,
+            failing_reads: self.failing_reads,
+            silent: self.silent.clone(),
+        }
     }
 
-    /// Plans a power failure.
+    /// Whether reads go through error correction, one code word for each program unit. Off in a new flash.
+    ///
+    /// - A unit whose program or erase was torn reads as [`SimError::Uncorrectable`](super::SimError::Uncorrectable),
+    ///   whichever of its bytes are read, until its page is erased or all its bits are programmed.
+    /// - In a unit with a few undecided bits ([`AlmostDone`](super::CutMode::AlmostDone) and its kin) or with bits
+    ///   [flipped](Self::flip) at rest, every read counts the wrong ones anew: one is put right, two are the same error.
+    ///   So the same unit can be readable now and not the next time.
+    ///
+    /// ```
+    /// use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+    /// use ota_slots::sim::{Cut, CutMode, Flash, SimError};
+    ///
+    /// let mut flash = Flash::<8, 1024>::new(2048, 0xFF, 1);
+    /// flash.set_error_correction(true);
+    /// flash.cut(Cut { operation: 0, mode: CutMode::RandomBits(50) });
+    /// assert_eq!(flash.write(0, &[0x12; 8]), Err(SimError::PowerLost));
+    /// flash.power_on();
+    ///
+    /// assert_eq!(flash.read(0, &mut [0; 1]), Err(SimError::Uncorrectable));
+    /// flash.write(0, &[0; 8]).unwrap(); // all bits programmed: void, but readable
+    /// flash.read(0, &mut [0; 1]).unwrap();
+    /// ```
+    pub fn set_error_correction(&mut self, on: bool) {
+        self.rules.error_correction = on;
+    }
+
+    /// How often a program unit may be programmed between two erases. Once in a new flash; an nRF52840 allows 2.
+    ///
+    /// # Panics
+    /// If that is never.
+    pub fn set_multiwrite(&mut self, programs: u8) {
+        assert!(programs > 0, "a unit can be programmed");
+        self.rules.programs = usize::from(programs);
+    }
+
+    /// Plans a power failure. Several may be outstanding, each hits its own operation; one whose operation is past stays
+    /// outstanding for good, and [`cut_fired`](Self::cut_fired) tells.
+    ///
+    /// ```
+    /// use embedded_storage::nor_flash::NorFlash;
+    /// use ota_slots::sim::{Cut, CutMode, Flash, Logged, SimError};
+    ///
+    /// let mut flash = Flash::<4, 1024>::new(2048, 0xFF, 1);
+    /// let cut = Cut { operation: 1, mode: CutMode::FirstHalf };
+    /// flash.cut(cut);
+    /// flash.write(0, &[1; 4]).unwrap(); // operation 0
+    /// assert_eq!(flash.write(4, &[2; 8]), Err(SimError::PowerLost));
+    /// assert_eq!(flash.fired(), Some((cut, Logged::Write { at: 4, len: 8 })));
+    /// assert_eq!(flash.bytes_in(4..12), [2, 2, 2, 2, 0xFF, 0xFF, 0xFF, 0xFF]);
+    /// ```
     pub fn cut(&mut self, cut: Cut) {
-        self.cut = Some(cut);
+        self.history.cuts.push(cut);
     }
 
-    /// Whether the planned power failure has happened.
-    #[must_use]
-    pub fn cut_fired(&self) -> bool {
-        self.cut.is_none()
-    }
-
-    /// Power is back.
+    /// Power is back. Everything else is as it was when it went.
     pub fn power_on(&mut self) {
         self.powered = true;
     }
@@ -172,289 +216,24 @@ impl<const WRITE: usize, const PAGE: usize> Flash<WRITE, PAGE> {
     pub fn is_powered(&self) -> bool {
         self.powered
     }
+}
 
-    /// Times the code under test broke a rule of the flash while it had power: alignment, bounds, a cell programmed twice.
-    /// A port that works around the refusals still has these bugs.
-    #[must_use]
-    pub fn violations(&self) -> usize {
-        self.violations
-    }
-
-    /// Every write and page erase so far.
-    #[must_use]
-    pub fn log(&self) -> &[Logged] {
-        &self.log
-    }
-
-    /// Erases of each page.
-    #[must_use]
-    pub fn wear(&self) -> &[u32] {
-        &self.wear
-    }
-
-    /// What is really there; marginal bits as they were before they were disturbed.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Overwrites bytes as no flash operation could: bit rot, garbage, a hostile programmer.
-    pub fn corrupt(&mut self, at: usize, bytes: &[u8]) {
-        for (index, byte) in (at..).zip(bytes) {
-            self.bytes[index] = *byte;
-            self.marginal[index] = 0;
-            self.programmed[index / WRITE] = true;
-        }
-    }
-
-    /// Lets the program unit that holds byte `at` keep what it holds for good, without a word: a worn cell.
-    pub fn stick(&mut self, at: usize) {
-        self.stuck[at / WRITE] = true;
-    }
-
-    /// Takes note of an operation; the mode if power fails during it.
-    fn begin(&mut self, operation: Logged) -> Option<CutMode> {
-        let number = self.log.len();
-        self.log.push(operation);
-        let hit = self.cut.filter(|cut| cut.operation == number)?;
-        self.cut = None;
-        self.powered = false;
-        Some(hit.mode)
-    }
-
-    fn write_unit(&mut self, unit: usize, data: &[u8]) {
-        self.programmed[unit] = true;
-        if self.stuck[unit] {
-            return;
-        }
-        for (index, byte) in (unit * WRITE..).zip(data) {
-            let keeps = if self.erased == 0 { self.bytes[index] | byte } else { self.bytes[index] & byte };
-            self.bytes[index] = keeps;
-            // A full program settles bits that were undecided.
-            self.marginal[index] &= byte ^ !self.erased;
-        }
-    }
-
-    fn tear_write(&mut self, at: usize, data: &[u8], mode: CutMode) {
-        let units = data.len() / WRITE;
-        for (number, chunk) in data.chunks(WRITE).enumerate() {
-            let unit = at / WRITE + number;
-            let happens = match mode {
-                CutMode::After | CutMode::AlmostDone(_) => true,
-                CutMode::FirstHalf => number < units.div_ceil(2),
-                CutMode::LastHalf => number >= units / 2,
-                CutMode::RandomWords => self.random.percent(50),
-                _ => false,
-            };
-            let before: Vec<u8> = self.bytes[unit * WRITE..(unit + 1) * WRITE].to_vec();
-            if happens {
-                self.write_unit(unit, chunk);
-            } else if mode != CutMode::Before {
-                self.programmed[unit] = true;
-            }
-            self.disturb(unit, &before, chunk, mode);
-        }
-        self.weaken(at, data, mode);
-    }
-
-    /// The modes that leave something between "done" and "not done" all over.
-    fn disturb(&mut self, unit: usize, before: &[u8], after: &[u8], mode: CutMode) {
-        for (index, (before, after)) in (unit * WRITE..).zip(before.iter().zip(after)) {
-            match mode {
-                CutMode::RandomBits(percent) => {
-                    self.bytes[index] ^= (before ^ after) & self.random.mask(percent);
-                }
-                CutMode::Marginal => self.marginal[index] |= before ^ after,
-                _ => {}
-            }
-        }
-    }
-
-    /// The modes that leave a few bits undecided: picks them among those that `target` clears, or sets.
-    fn weaken(&mut self, at: usize, target: &[u8], mode: CutMode) {
-        let (CutMode::AlmostDone(bits) | CutMode::BarelyBegun(bits)) = mode else { return };
-        let candidates: Vec<usize> = (0..8 * target.len())
-            .filter(|bit| (target[bit / 8] ^ self.erased) >> (bit % 8) & 1 == 1)
-            .collect();
-        for _ in 0..bits.min(u8::try_from(candidates.len()).unwrap_or(u8::MAX)) {
-            let bit = candidates[self.random.below(candidates.len())];
-            self.marginal[at + bit / 8] |= 1 << (bit % 8);
-        }
-    }
-
-    fn erase_unit(&mut self, unit: usize) {
-        self.programmed[unit] = false;
-        if self.stuck[unit] {
-            return;
-        }
-        for index in unit * WRITE..(unit + 1) * WRITE {
-            self.bytes[index] = self.erased;
-            self.marginal[index] = 0;
-        }
-    }
-
-    fn tear_erase(&mut self, page: usize, mode: CutMode) {
-        let units = PAGE / WRITE;
-        let before = self.bytes[page * PAGE..(page + 1) * PAGE].to_vec();
-        let blank = vec![self.erased; WRITE];
-        for number in 0..units {
-            let unit = page * units + number;
-            let happens = match mode {
-                CutMode::After | CutMode::AlmostDone(_) => true,
-                CutMode::FirstHalf => number < units / 2,
-                CutMode::LastHalf => number >= units / 2,
-                CutMode::RandomWords => self.random.percent(50),
-                _ => false,
-            };
-            if happens {
-                self.erase_unit(unit);
-            }
-            // A unit may read blank now; whether it would hold a program is another matter, so it counts as used.
-            self.programmed[unit] = !matches!(mode, CutMode::After) && (happens || self.programmed[unit]);
-            self.disturb(unit, &before[number * WRITE..(number + 1) * WRITE], &blank, mode);
-        }
-        self.weaken(page * PAGE, &before, mode);
-    }
-
-    fn checked<T>(&mut self, result: Result<T, SimError>) -> Result<T, SimError> {
-        self.violations += usize::from(matches!(result, Err(error) if error != SimError::PowerLost));
-        result
-    }
-
-    fn range(&mut self, at: u32, len: usize, align: usize) -> Result<core::ops::Range<usize>, SimError> {
-        let range = self.locate(at, len, align);
-        self.checked(range)
-    }
-
-    fn locate(&self, at: u32, len: usize, align: usize) -> Result<core::ops::Range<usize>, SimError> {
-        if !self.powered {
-            return Err(SimError::PowerLost);
-        }
-        let start = at as usize;
-        let end =
-            start.checked_add(len).filter(|end| *end <= self.bytes.len()).ok_or(SimError::OutOfBounds)?;
-        let aligned = start.is_multiple_of(align) && len.is_multiple_of(align);
-        if aligned { Ok(start..end) } else { Err(SimError::Unaligned) }
+/// A megabyte of cells would bury whatever else a failed assertion has to say.
+impl<const WRITE: usize, const PAGE: usize> fmt::Debug for Flash<WRITE, PAGE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flash")
+            .field("len", &self.len)
+            .field("rules", &self.rules)
+            .field("powered", &self.powered)
+            .field("operations", &self.history.operations)
+            .field("cuts", &self.history.cuts)
+            .field("fired", &self.history.fired)
+            .field("violations", &self.history.violations)
+            .finish_non_exhaustive()
     }
 }
 
-impl<const WRITE: usize, const PAGE: usize> ErrorType for Flash<WRITE, PAGE> {
-    type Error = SimError;
-}
-
-impl<const WRITE: usize, const PAGE: usize> ReadNorFlash for Flash<WRITE, PAGE> {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), SimError> {
-        let range = self.range(offset, bytes.len(), 1)?;
-        for (index, byte) in range.zip(bytes) {
-            let noise =
-                if self.marginal[index] == 0 { 0 } else { self.random.mask(50) & self.marginal[index] };
-            *byte = self.bytes[index] ^ noise;
-        }
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-impl<const WRITE: usize, const PAGE: usize> NorFlash for Flash<WRITE, PAGE> {
-    const WRITE_SIZE: usize = WRITE;
-    const ERASE_SIZE: usize = PAGE;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), SimError> {
-        let len = to.checked_sub(from).ok_or(SimError::OutOfBounds)? as usize;
-        for start in self.range(from, len, PAGE)?.step_by(PAGE) {
-            let page = start / PAGE;
-            self.wear[page] += 1;
-            #[expect(clippy::cast_possible_truncation, reason = "within a range that came as u32")]
-            match self.begin(Logged::Erase { at: start as u32 }) {
-                Some(mode) => {
-                    self.tear_erase(page, mode);
-                    return Err(SimError::PowerLost);
-                }
-                None => {
-                    (page * PAGE / WRITE..(page + 1) * PAGE / WRITE).for_each(|unit| self.erase_unit(unit));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SimError> {
-        let range = self.range(offset, bytes.len(), WRITE)?;
-        let units = range.start / WRITE..range.end / WRITE;
-        // Programming every bit of a cell is legal over anything, on flash with error correction too (ST RM0351, 3.3.7).
-        let void = bytes.iter().all(|byte| *byte == !self.erased);
-        if !void && units.clone().any(|unit| self.programmed[unit]) {
-            return self.checked(Err(SimError::ProgrammedTwice));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "within a range that came as u32")]
-        let operation = Logged::Write { at: offset, len: bytes.len() as u32 };
-        if let Some(mode) = self.begin(operation) {
-            self.tear_write(range.start, bytes, mode);
-            return Err(SimError::PowerLost);
-        }
-        units.zip(bytes.chunks(WRITE)).for_each(|(unit, chunk)| self.write_unit(unit, chunk));
-        Ok(())
-    }
-}
-
-#[cfg(feature = "async")]
-impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::ReadNorFlash
-    for Flash<WRITE, PAGE>
-{
-    const READ_SIZE: usize = 1;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), SimError> {
-        ReadNorFlash::read(self, offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-#[cfg(feature = "async")]
-impl<const WRITE: usize, const PAGE: usize> embedded_storage_async::nor_flash::NorFlash
-    for Flash<WRITE, PAGE>
-{
-    const WRITE_SIZE: usize = WRITE;
-    const ERASE_SIZE: usize = PAGE;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), SimError> {
-        NorFlash::erase(self, from, to)
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), SimError> {
-        NorFlash::write(self, offset, bytes)
-    }
-}
-
-/// xorshift64*: small, seeded, and good enough to tear flash with (Vigna 2016).
-#[derive(Debug, Clone)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn percent(&mut self, percent: u8) -> bool {
-        (self.next() >> 33) % 100 < u64::from(percent)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        ((self.next() >> 11) % end as u64) as usize
-    }
-
-    /// Each bit set with this probability.
-    fn mask(&mut self, percent: u8) -> u8 {
-        (0..8).fold(0, |mask, bit| mask | u8::from(self.percent(percent)) << bit)
-    }
+/// An index as an address: a flash is smaller than 4 GiB.
+pub(super) fn address(index: usize) -> u32 {
+    u32::try_from(index).expect("a flash is smaller than 4 GiB")
 }

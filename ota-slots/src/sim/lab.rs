@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::ed25519::signature::Signer as _;
+use embedded_storage::nor_flash::NorFlash;
 use ota_manifest::{
     ChunkSize, ClassId, DeviceId, ManifestDraft, Order, Role, SecurityVersion, VendorId, Version,
 };
@@ -15,7 +16,7 @@ use ota_verify::{AlgSet, Ed25519Key, Identity, PublicKey, Tbs, Trust, TrustedKey
 
 use super::Flash;
 use crate::{
-    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
+    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
     run_blocking,
 };
 
@@ -35,7 +36,7 @@ pub struct Lab {
     policy: Policy<'static>,
 }
 
-/// A release: one image for each slot, and the envelope over both.
+/// A release: the image for each slot (twice the same one where images move to slot A), and the envelope over them.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// The signed manifest.
@@ -74,12 +75,14 @@ impl Lab {
     /// Never: the layout is a constant.
     #[must_use]
     pub fn new() -> Self {
-        let slot =
-            |start| SlotRegion { region: Region { start, len: SLOT }, link_address: 0x10_0000 + start };
-        let geometry = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
-        let journal = Region { start: 0, len: 2 * PAGE };
-        let layout = Layout::constant(geometry, journal, [slot(2 * PAGE), slot(2 * PAGE + SLOT)]);
-        Self::with_layout(layout)
+        let flash = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
+        let slot = |start| SlotRegion::new(Region::new(flash, start, SLOT), 0x10_0000 + start);
+        let journal = Region::new(flash, 0, 2 * PAGE);
+        Self::with_layout(Layout::constant(Partition::direct_xip(
+            journal,
+            slot(2 * PAGE),
+            slot(2 * PAGE + SLOT),
+        )))
     }
 
     /// A device with another layout.
@@ -135,26 +138,42 @@ impl Lab {
         draft.security_version = SecurityVersion(1);
         let chunk = ChunkSize::from_log2(CHUNK_LOG2).expect("a constant in range");
         let built = SlotId::BOTH.map(|slot| {
+            if self.layout.strategy().moves() && slot == SlotId::B {
+                // One image for both: it runs from slot A.
+                return None;
+            }
             let seed = number.to_le_bytes().into_iter().chain([slot as u8]);
             let image: Vec<u8> = seed.cycle().zip(0u32..).take(size).map(|(s, i)| s ^ scramble(i)).collect();
             let described =
                 describe_image(&image, self.layout.slot(slot).link_address, chunk).expect("not empty");
             draft.images.push(described.image).expect("two images");
-            Built { image, leaves: described.leaves }
+            Some(Built { image, leaves: described.leaves })
         });
+        let [a, b] = built;
+        let a = a.expect("slot A always has one");
+        let built = [a.clone(), b.unwrap_or(a)];
         change(&mut draft);
         let envelope = seal_manifest(&draft, &[(self, Role::Release)]).expect("encodable");
         Release { envelope, built }
     }
 
-    /// A device that runs `release` from slot A.
+    /// A device of the standard layout that runs `release` from slot A.
     ///
     /// # Panics
     /// If the release is not for this device.
     #[must_use]
     pub fn provisioned(&self, release: &Release) -> LabFlash {
         let end = self.layout.slot(SlotId::B).region;
-        let mut flash = LabFlash::new((end.start + end.len) as usize, self.layout.geometry().erased, 1);
+        let mut flash = LabFlash::new((end.start + end.len) as usize, end.geometry.erased, 1);
+        self.provision(&mut flash, release);
+        flash
+    }
+
+    /// Lets a device of any layout run `release` from slot A.
+    ///
+    /// # Panics
+    /// If the release is not for this device, or the flash not for the layout.
+    pub fn provision<F: NorFlash>(&self, flash: &mut F, release: &Release) {
         let built = release.for_slot(SlotId::A);
         let provision = Provision::new(
             &self.layout,
@@ -164,9 +183,8 @@ impl Lab {
             &built.leaves,
             &release.envelope,
         );
-        let proven = run_blocking(provision, &mut flash, &self.layout, &mut [0; WORK_BUFFER], || ());
+        let proven = run_blocking(provision, flash, &self.layout, &mut [0; WORK_BUFFER], || ());
         assert!(proven.is_ok(), "{proven:?}");
-        flash
     }
 }
 

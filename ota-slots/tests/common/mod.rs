@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use ota_manifest::{Frame, ResetCause, Role, RollbackReason};
 use ota_slots::sim::{Lab, LabFlash, Release};
 use ota_slots::{
-    App, Boot, Handover, Layout, Machine, MayBegin, Opened, Policy, SlotId, SlotState, Staging, WORK_BUFFER,
-    run_blocking,
+    App, Boot, Geometry, Handover, Layout, Machine, MayBegin, Opened, Partition, Policy, Recovery, Region,
+    SlotId, SlotRegion, SlotState, Staging, Strategy, WORK_BUFFER, run_blocking,
 };
 
 /// What the new firmware does in its trial.
@@ -49,7 +49,12 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(firmware: Firmware, seed: u64) -> Self {
-        let Prototype { layout, policy, flash, old, new } = PROTOTYPE.get_or_init(Prototype::new);
+        Self::with(Strategy::DirectXip, firmware, seed)
+    }
+
+    pub(crate) fn with(strategy: Strategy, firmware: Firmware, seed: u64) -> Self {
+        let prototype = PROTOTYPES[strategy as usize].get_or_init(|| Prototype::new(strategy));
+        let Prototype { layout, policy, flash, old, new } = prototype;
         Self {
             layout: *layout,
             policy: *policy,
@@ -69,12 +74,21 @@ impl Device {
         run_blocking(machine, &mut self.flash, &self.layout, &mut [0; WORK_BUFFER], || ())
     }
 
+    pub(crate) fn boot(&mut self, cause: ResetCause) -> Result<Handover, Recovery> {
+        let (layout, policy) = (self.layout, self.policy);
+        if layout.strategy().moves() {
+            self.run(Boot::moving(&layout, &policy, cause))
+        } else {
+            self.run(Boot::new(&layout, &policy, cause))
+        }
+    }
+
     /// A device whose journal starts at another cell: records were written before the life began.
-    pub(crate) fn aged(firmware: Firmware, seed: u64, records: usize) -> Self {
-        let mut device = Self::new(firmware, seed);
+    pub(crate) fn aged(strategy: Strategy, firmware: Firmware, seed: u64, records: usize) -> Self {
+        let mut device = Self::with(strategy, firmware, seed);
         let (layout, policy) = (device.layout, device.policy);
         for _ in 0..records {
-            let handover = device.run(Boot::new(&layout, &policy, ResetCause::PowerOn)).expect("it boots");
+            let handover = device.boot(ResetCause::PowerOn).expect("it boots");
             let opened = device.run(Opened::open(&layout, &policy, handover.slot()));
             let Ok(Opened::Confirmed(mut app)) = opened else { panic!("{opened:?}") };
             device.run(app.save()).expect("a record");
@@ -86,7 +100,7 @@ impl Device {
     /// One power session: bootloader, hand-over, application. The judge looks at every hand-over.
     pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
         let (layout, policy) = (self.layout, self.policy);
-        let handover = self.run(Boot::new(&layout, &policy, cause));
+        let handover = self.boot(cause);
         if !self.flash.is_powered() {
             return Ended::PowerLost;
         }
@@ -165,14 +179,14 @@ impl Device {
         };
         let slot = app.slot().other();
         let begin = app.begin(&update, &new.envelope).expect("nothing stands against beginning");
-        let staging = match self.run(begin) {
+        let mut staging = match self.run(begin) {
             Ok(staging) => staging,
             Err(error) => {
                 assert!(!self.flash.is_powered(), "{error}");
                 return Ended::PowerLost;
             }
         };
-        if self.fill(&staging, &new, slot).is_none() {
+        if self.fill(&mut staging, &new, slot).is_none() {
             return Ended::PowerLost;
         }
         let finished = self.run(app.finish(&staging));
@@ -188,7 +202,7 @@ impl Device {
     }
 
     /// `None` when power failed on the way.
-    fn fill(&mut self, staging: &Staging<'_>, release: &Release, slot: SlotId) -> Option<()> {
+    fn fill(&mut self, staging: &mut Staging<'_>, release: &Release, slot: SlotId) -> Option<()> {
         let built = release.for_slot(slot);
         let resume = self.run(staging.find_resume_point());
         if !resume.leaves_held {
@@ -244,11 +258,28 @@ struct Prototype {
     new: Release,
 }
 
-static PROTOTYPE: OnceLock<Prototype> = OnceLock::new();
+static PROTOTYPES: [OnceLock<Prototype>; 3] = [const { OnceLock::new() }; 3];
+
+const FLASH: Geometry = Geometry { erase_page: 1024, write_size: 4, erased: 0xFF };
+
+const fn pages(start: u32, len: u32) -> Region {
+    Region::new(FLASH, start * 1024, len * 1024)
+}
 
 impl Prototype {
-    fn new() -> Self {
-        let lab = Lab::new();
+    fn new(strategy: Strategy) -> Self {
+        let primary = SlotRegion::new(pages(4, 16), 0x10_0000);
+        let partition = match strategy {
+            Strategy::DirectXip => return Self::in_lab(&Lab::new()),
+            Strategy::SwapOffset => Partition::swap_offset(pages(0, 2), primary, pages(20, 18), pages(2, 2)),
+            Strategy::Overwrite => {
+                Partition::overwrite_without_way_back(pages(0, 2), primary, pages(20, 18), pages(2, 2))
+            }
+        };
+        Self::in_lab(&Lab::with_layout(Layout::new(partition).unwrap()))
+    }
+
+    fn in_lab(lab: &Lab) -> Self {
         let (old, new) = (lab.release(1, 3000), lab.release(2, 5500));
         Self { layout: lab.layout(), policy: lab.policy(), flash: lab.provisioned(&old), old, new }
     }

@@ -1,0 +1,534 @@
+//! Where everything lives in flash, checked before anything is written.
+//!
+//! ```text
+//!   a slot an image runs from:   | image ......... |            | envelope |
+//!   a slot it is staged in:      | image ......... | leaf list  | envelope |     DirectXip, Overwrite: the same slot or one like it
+//!   SwapOffset's staging slot:   | unit | image ... | leaf list | displaced envelope | envelope |
+//!                                ^ after a swap the old image begins here
+//! ```
+
+mod error;
+mod partition;
+mod region;
+
+pub use error::LayoutError;
+pub use partition::Partition;
+pub(crate) use region::round_up;
+pub use region::{Geometry, Region, SlotRegion};
+
+use ota_manifest::{MAX_ENVELOPE, MAX_TRUST_ENVELOPE};
+use ota_verify::TargetSlot;
+
+use crate::log::{GUARD_CELL, STEP_CELL};
+use crate::op::Place;
+use crate::snapshot::RECORD;
+
+/// One of the two slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum SlotId {
+    /// The first. With a strategy that moves images, the one that runs.
+    A = 0,
+    /// The second. With a strategy that moves images, the one that is filled.
+    B = 1,
+}
+
+impl SlotId {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// How a staged image becomes the running one. Numbers are frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Strategy {
+    /// One image per slot address; nothing is ever copied.
+    DirectXip = 0,
+    /// The staged image is swapped with the running one.
+    SwapOffset = 1,
+    /// The staged image is copied over the running one; no way back.
+    Overwrite = 2,
+}
+
+impl Strategy {
+    /// Whether firmware always runs from slot A, and images are moved there.
+    #[must_use]
+    pub const fn moves(self) -> bool {
+        !matches!(self, Self::DirectXip)
+    }
+
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::DirectXip),
+            1 => Some(Self::SwapOffset),
+            2 => Some(Self::Overwrite),
+            _ => None,
+        }
+    }
+}
+
+/// Where an image may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// In this slot, where it runs (slot A; both with `DirectXip`) or where it was staged.
+    Slot(SlotId),
+    /// In slot B, where a swap has put the image that ran before.
+    Displaced,
+}
+
+impl Site {
+    /// The slot it is a part of.
+    #[must_use]
+    pub const fn slot(self) -> SlotId {
+        match self {
+            Self::Slot(slot) => slot,
+            Self::Displaced => SlotId::B,
+        }
+    }
+}
+
+/// A checked partition of the flash.
+///
+/// As a constant the check happens at compile time:
+///
+/// ```
+/// use ota_slots::{Geometry, Layout, Partition, Region, SlotId, SlotRegion};
+///
+/// const FLASH: Geometry = Geometry::NRF52840;
+/// const LAYOUT: Layout = Layout::constant(Partition::direct_xip(
+///     Region::new(FLASH, 0x8000, 2 * 4096),
+///     SlotRegion::new(Region::new(FLASH, 0xA000, 0x7_A000), 0xA000),
+///     SlotRegion::new(Region::new(FLASH, 0x8_4000, 0x7_A000), 0x8_4000),
+/// ));
+/// assert_eq!(LAYOUT.journal().pages(), 2);
+/// assert_eq!(LAYOUT.target(SlotId::B).link_address, 0x8_4000);
+/// ```
+///
+/// A broken rule does not compile:
+///
+/// ```compile_fail
+/// # use ota_slots::{Geometry, Layout, Partition, Region, SlotId, SlotRegion};
+/// const FLASH: Geometry = Geometry::NRF52840;
+/// const LAYOUT: Layout = Layout::constant(Partition::direct_xip(
+///     Region::new(FLASH, 0x8000, 4096), // one page of journal is too little
+///     SlotRegion::new(Region::new(FLASH, 0xA000, 0x7_A000), 0xA000),
+///     SlotRegion::new(Region::new(FLASH, 0x8_4000, 0x7_A000), 0x8_4000),
+/// ));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    partition: Partition,
+}
+
+impl Layout {
+    /// Checks a partition.
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the first rule that is broken.
+    pub const fn new(partition: Partition) -> Result<Self, LayoutError> {
+        let layout = Self { partition };
+        match layout.broken_rule() {
+            Some(error) => Err(error),
+            None => Ok(layout),
+        }
+    }
+
+    /// [`Layout::new`] for constants.
+    ///
+    /// # Panics
+    /// On a broken rule; in a constant that is a compile error that names it.
+    #[must_use]
+    #[expect(clippy::panic, reason = "meant for constants, where it stops the build and not the device")]
+    pub const fn constant(partition: Partition) -> Self {
+        match Self::new(partition) {
+            Ok(layout) => layout,
+            Err(error) => panic!("{}", error.sentence()),
+        }
+    }
+
+    const fn broken_rule(&self) -> Option<LayoutError> {
+        let regions = self.regions();
+        let mut rest: &[Option<Region>] = &regions;
+        while let [first, others @ ..] = rest {
+            if let Some(region) = first {
+                if !region.geometry.is_possible() {
+                    return Some(LayoutError::Geometry);
+                }
+                if !region.is_paged() {
+                    return Some(LayoutError::Unaligned);
+                }
+                if overlaps_any(region, others) {
+                    return Some(LayoutError::Overlap);
+                }
+            }
+            rest = others;
+        }
+        if self.partition.journal.pages() < 2 {
+            return Some(LayoutError::JournalTooSmall);
+        }
+        if !has_two_pages(&self.partition.progress) {
+            return Some(LayoutError::ProgressTooSmall);
+        }
+        if !has_two_pages(&self.partition.guard) {
+            return Some(LayoutError::GuardTooSmall);
+        }
+        if !self.trust_fits() {
+            return Some(LayoutError::TrustTooSmall);
+        }
+        self.broken_rule_of_slots()
+    }
+
+    const fn trust_fits(&self) -> bool {
+        let Partition { trust: Some(kept), inbox: Some(inbox), guard, .. } = self.partition else {
+            return true;
+        };
+        let copy = kept.len / 2;
+        guard.is_some()
+            && copy.is_multiple_of(kept.geometry.erase_page)
+            && copy as usize >= MAX_TRUST_ENVELOPE
+            && inbox.len as usize >= MAX_TRUST_ENVELOPE
+    }
+
+    const fn broken_rule_of_slots(&self) -> Option<LayoutError> {
+        let [a, b] = self.partition.slots;
+        let moves = self.partition.strategy.moves();
+        if !moves && a.link_address == b.link_address {
+            return Some(LayoutError::SameLinkAddress);
+        }
+        let unit = self.unit();
+        if moves && (!a.region.len.is_multiple_of(unit) || !b.region.len.is_multiple_of(unit)) {
+            return Some(LayoutError::UnevenUnits);
+        }
+        if moves && a.region.geometry.erased != b.region.geometry.erased {
+            return Some(LayoutError::UnequalErased);
+        }
+        // Room for a unit of image, and where one is staged for its leaf list.
+        let (page_a, page_b) = (a.region.geometry.erase_page, b.region.geometry.erase_page);
+        let list_a = if moves { 0 } else { page_a };
+        let least_a = self.envelopes(SlotId::A) + unit + list_a;
+        let least_b = self.envelopes(SlotId::B) + self.image_offset(Site::Slot(SlotId::B)) + unit + page_b;
+        if a.region.len < least_a || b.region.len < least_b {
+            return Some(LayoutError::SlotTooSmall);
+        }
+        None
+    }
+
+    pub(crate) const fn regions(&self) -> [Option<Region>; 7] {
+        let Partition { journal, slots: [a, b], progress, guard, trust, inbox, .. } = self.partition;
+        [Some(journal), Some(a.region), Some(b.region), progress, guard, trust, inbox]
+    }
+
+    /// How a staged image becomes the running one.
+    #[must_use]
+    pub const fn strategy(&self) -> Strategy {
+        self.partition.strategy
+    }
+
+    /// Where the journal lies.
+    #[must_use]
+    pub const fn journal(&self) -> Region {
+        self.partition.journal
+    }
+
+    /// Where the progress of a move is kept; nothing is moved with [`Strategy::DirectXip`].
+    #[must_use]
+    pub const fn progress(&self) -> Option<Region> {
+        self.partition.progress
+    }
+
+    /// The region to be write-protected before the hand-over, if there is one.
+    #[must_use]
+    pub const fn guard(&self) -> Option<Region> {
+        self.partition.guard
+    }
+
+    /// Where two copies of the adopted trust document are kept, if the layout has a place for it. To be write-protected with
+    /// the guard region.
+    #[must_use]
+    pub const fn kept_trust(&self) -> Option<Region> {
+        self.partition.trust
+    }
+
+    /// Where a slot lies.
+    #[must_use]
+    pub const fn slot(&self, slot: SlotId) -> SlotRegion {
+        let [a, b] = self.partition.slots;
+        match slot {
+            SlotId::A => a,
+            SlotId::B => b,
+        }
+    }
+
+    /// How the flash below a slot behaves.
+    #[must_use]
+    pub const fn geometry(&self, slot: SlotId) -> Geometry {
+        self.slot(slot).region.geometry
+    }
+
+    /// Bytes moved between two records of progress: the larger of both slots' erase pages.
+    #[must_use]
+    pub const fn unit(&self) -> u32 {
+        let (a, b) = (self.geometry(SlotId::A).erase_page, self.geometry(SlotId::B).erase_page);
+        if a > b { a } else { b }
+    }
+
+    /// Offset of the first byte of an image within its slot.
+    #[must_use]
+    pub const fn image_offset(&self, site: Site) -> u32 {
+        match (self.partition.strategy, site) {
+            (Strategy::SwapOffset, Site::Slot(SlotId::B)) => self.unit(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes that one envelope occupies in a slot: whole pages.
+    #[expect(clippy::cast_possible_truncation, reason = "MAX_ENVELOPE is 1536")]
+    pub(crate) const fn envelope_area(&self, slot: SlotId) -> u32 {
+        round_up(MAX_ENVELOPE as u32, self.geometry(slot).erase_page)
+    }
+
+    /// Bytes at the end of a slot that envelopes occupy.
+    const fn envelopes(&self, slot: SlotId) -> u32 {
+        let places = match (self.partition.strategy, slot) {
+            (Strategy::SwapOffset, SlotId::B) => 2,
+            _ => 1,
+        };
+        places * self.envelope_area(slot)
+    }
+
+    /// What a slot offers to an image that is staged in it.
+    #[must_use]
+    pub const fn target(&self, slot: SlotId) -> TargetSlot {
+        self.target_at(Site::Slot(slot))
+    }
+
+    /// What a site offers to an image. A leaf list lies only where images are staged.
+    pub(crate) const fn target_at(&self, site: Site) -> TargetSlot {
+        let slot = site.slot();
+        let SlotRegion { region, link_address } = self.slot(slot);
+        let erase_page = region.geometry.erase_page;
+        let usable = region.len - self.envelopes(slot) - self.image_offset(site);
+        if !self.partition.strategy.moves() {
+            return TargetSlot { link_address, usable, largest_image: usable, erase_page };
+        }
+        let is_staged = matches!(site, Site::Slot(SlotId::B));
+        let usable = if is_staged { usable } else { u32::MAX };
+        TargetSlot { link_address, usable, largest_image: self.largest_moved_image(), erase_page }
+    }
+
+    /// Bytes of image that fit where it runs, where it is staged, and where it is displaced to: whole units.
+    pub(crate) const fn largest_moved_image(&self) -> u32 {
+        let runs = self.slot(SlotId::A).region.len - self.envelopes(SlotId::A);
+        let staged = self.slot(SlotId::B).region.len
+            - self.envelopes(SlotId::B)
+            - self.image_offset(Site::Slot(SlotId::B));
+        let both = if runs < staged { runs } else { staged };
+        both & !(self.unit() - 1)
+    }
+
+    /// Offset of the envelope within a slot.
+    #[must_use]
+    pub const fn envelope_offset(&self, site: Site) -> u32 {
+        let slot = site.slot();
+        let end = self.slot(slot).region.len;
+        match site {
+            Site::Slot(_) => end - self.envelope_area(slot),
+            Site::Displaced => end - self.envelopes(slot),
+        }
+    }
+
+    /// Offset of a leaf list of `leaves` entries within a slot: it ends where the envelopes begin, in whole pages.
+    #[must_use]
+    pub const fn leaves_offset(&self, slot: SlotId, leaves: u32) -> u32 {
+        let bytes = round_up(leaves.saturating_mul(32), self.geometry(slot).erase_page);
+        self.leaves_end(slot).saturating_sub(bytes)
+    }
+
+    /// Offset of the byte behind the leaf list.
+    #[must_use]
+    pub const fn leaves_end(&self, slot: SlotId) -> u32 {
+        self.slot(slot).region.len - self.envelopes(slot)
+    }
+
+    /// Whether a driver of these constants can work on every region: its program unit and erase page must divide those of
+    /// the layout. For constants:
+    ///
+    /// ```
+    /// # use ota_slots::{Geometry, Layout, Partition, Region, SlotRegion};
+    /// # const FLASH: Geometry = Geometry::NRF52840;
+    /// # const fn slot(start: u32) -> SlotRegion { SlotRegion::new(Region::new(FLASH, start, 0x8000), start) }
+    /// # const JOURNAL: Region = Region::new(FLASH, 0, 0x2000);
+    /// # const LAYOUT: Layout = Layout::constant(Partition::direct_xip(JOURNAL, slot(0x1_0000), slot(0x2_0000)));
+    /// const _: () = assert!(LAYOUT.suits(4, 4096)); // of your driver: F::WRITE_SIZE, F::ERASE_SIZE
+    /// ```
+    #[must_use]
+    pub const fn suits(&self, write_size: usize, erase_size: usize) -> bool {
+        let regions = self.regions();
+        let mut rest: &[Option<Region>] = &regions;
+        while let [first, others @ ..] = rest {
+            if let Some(Region { geometry, .. }) = first
+                && (write_size == 0
+                    || erase_size == 0
+                    || !(geometry.write_size as usize).is_multiple_of(write_size)
+                    || !(geometry.erase_page as usize).is_multiple_of(erase_size))
+            {
+                return false;
+            }
+            rest = others;
+        }
+        true
+    }
+
+    /// Checks the layout against a driver: program unit, erase page and capacity. Where the layout is not a constant, call
+    /// it once at start.
+    ///
+    /// # Errors
+    /// [`LayoutError::Driver`] or [`LayoutError::Capacity`].
+    pub fn check_driver<F: embedded_storage::nor_flash::NorFlash>(
+        &self,
+        flash: &F,
+    ) -> Result<(), LayoutError> {
+        if !self.suits(F::WRITE_SIZE, F::ERASE_SIZE) {
+            return Err(LayoutError::Driver);
+        }
+        let end = self.regions().iter().flatten().map(Region::end).max().unwrap_or(0);
+        if end > flash.capacity() as u64 { Err(LayoutError::Capacity) } else { Ok(()) }
+    }
+
+    /// The region a place names.
+    pub(crate) const fn region(&self, place: Place) -> Option<Region> {
+        match place {
+            Place::Journal(_) => Some(self.partition.journal),
+            Place::Progress(_) => self.partition.progress,
+            Place::Guard(_) => self.partition.guard,
+            Place::Trust(_) => self.partition.trust,
+            Place::Inbox(_) => self.partition.inbox,
+            Place::Slot(slot, _) => Some(self.slot(slot).region),
+        }
+    }
+
+    /// Absolute flash address of `len` bytes, if they lie within their region.
+    ///
+    /// The last line of defence of the running slot: whatever a machine computes, it cannot leave the region it names.
+    #[must_use]
+    pub(crate) fn address(&self, place: Place, len: usize) -> Option<u32> {
+        let region = self.region(place)?;
+        let at = place.offset();
+        let end = u32::try_from(len).ok().and_then(|len| at.checked_add(len))?;
+        if end > region.len { None } else { region.start.checked_add(at) }
+    }
+}
+
+const fn overlaps_any(region: &Region, others: &[Option<Region>]) -> bool {
+    let mut rest = others;
+    while let [first, others @ ..] = rest {
+        if let Some(other) = first
+            && region.overlaps(other)
+        {
+            return true;
+        }
+        rest = others;
+    }
+    false
+}
+
+const fn has_two_pages(region: &Option<Region>) -> bool {
+    match region {
+        Some(region) => region.pages() >= 2,
+        None => true,
+    }
+}
+
+// The smallest page holds cells of every kind, whatever the program unit.
+const _: () = assert!(256 >= 2 * RECORD && STEP_CELL <= 32 && GUARD_CELL <= 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLASH: Geometry = Geometry::NRF52840;
+    const SERIAL: Geometry = Geometry { erase_page: 65_536, write_size: 1, erased: 0xFF };
+
+    const fn pages(start: u32, len: u32) -> Region {
+        Region::new(FLASH, start * 4096, len * 4096)
+    }
+
+    fn slot(start: u32, len: u32) -> SlotRegion {
+        SlotRegion::new(pages(start, len), start * 4096)
+    }
+
+    fn direct(journal: Region, a: SlotRegion, b: SlotRegion) -> Option<LayoutError> {
+        Layout::new(Partition::direct_xip(journal, a, b)).err()
+    }
+
+    #[test]
+    fn each_broken_rule_of_places_that_run_has_its_own_error() {
+        assert_eq!(direct(pages(0, 2), slot(2, 8), slot(10, 8)), None);
+        assert_eq!(direct(pages(0, 1), slot(2, 8), slot(10, 8)), Some(LayoutError::JournalTooSmall));
+        assert_eq!(direct(pages(0, 3), slot(2, 8), slot(10, 8)), Some(LayoutError::Overlap));
+        assert_eq!(direct(pages(0, 2), slot(2, 2), slot(10, 8)), Some(LayoutError::SlotTooSmall));
+        assert_eq!(direct(pages(0, 2), slot(2, 9), slot(10, 8)), Some(LayoutError::Overlap));
+        let twin = SlotRegion { link_address: slot(2, 8).link_address, ..slot(10, 8) };
+        assert_eq!(direct(pages(0, 2), slot(2, 8), twin), Some(LayoutError::SameLinkAddress));
+        for geometry in [
+            Geometry { erase_page: 5000, ..FLASH },
+            Geometry { erased: 0x55, ..FLASH },
+            Geometry { write_size: 64, ..FLASH },
+        ] {
+            let journal = Region { geometry, ..pages(0, 2) };
+            assert_eq!(direct(journal, slot(2, 8), slot(10, 8)), Some(LayoutError::Geometry));
+        }
+        let crooked = Region { start: 100, ..pages(0, 2) };
+        assert_eq!(direct(crooked, slot(2, 8), slot(10, 8)), Some(LayoutError::Unaligned));
+        let guarded = Partition::direct_xip(pages(0, 2), slot(2, 8), slot(10, 8)).with_guard(pages(20, 1));
+        assert_eq!(Layout::new(guarded), Err(LayoutError::GuardTooSmall));
+    }
+
+    #[test]
+    fn each_broken_rule_of_moving_has_its_own_error() {
+        let staging = Region::new(SERIAL, 0x100_0000, 8 * 65_536);
+        let swap = |primary, progress, staging| {
+            Layout::new(Partition::swap_offset(pages(0, 2), primary, staging, progress)).err()
+        };
+        assert_eq!(swap(slot(16, 32), pages(2, 2), staging), None);
+        assert_eq!(swap(slot(16, 32), pages(2, 1), staging), Some(LayoutError::ProgressTooSmall));
+        assert_eq!(swap(slot(16, 31), pages(2, 2), staging), Some(LayoutError::UnevenUnits));
+        let tiny = Region { len: 3 * 65_536, ..staging };
+        assert_eq!(swap(slot(16, 32), pages(2, 2), tiny), Some(LayoutError::SlotTooSmall));
+        let zeros = Region { geometry: Geometry { erased: 0, ..SERIAL }, ..staging };
+        assert_eq!(swap(slot(16, 32), pages(2, 2), zeros), Some(LayoutError::UnequalErased));
+    }
+
+    #[test]
+    fn swapping_costs_the_staging_slot_one_unit_and_one_envelope_and_overwriting_nothing() {
+        let (journal, progress, a) = (pages(0, 2), pages(2, 2), slot(4, 100));
+        let staging = pages(104, 102);
+        let swap = Layout::new(Partition::swap_offset(journal, a, staging, progress)).unwrap();
+        assert_eq!(swap.target(SlotId::B).largest_image, 99 * 4096);
+        assert_eq!(swap.image_offset(Site::Slot(SlotId::B)), 4096);
+        assert_eq!(swap.image_offset(Site::Displaced), 0);
+        assert_eq!(swap.envelope_offset(Site::Slot(SlotId::B)), 101 * 4096);
+        assert_eq!(swap.envelope_offset(Site::Displaced), 100 * 4096);
+        assert_eq!(swap.leaves_offset(SlotId::B, 99), 99 * 4096);
+        let over = Layout::new(Partition::overwrite_without_way_back(journal, a, staging, progress)).unwrap();
+        assert_eq!(over.target(SlotId::B).largest_image, 99 * 4096);
+        assert_eq!(over.image_offset(Site::Slot(SlotId::B)), 0);
+        assert_eq!(over.leaves_offset(SlotId::B, 99), 100 * 4096);
+    }
+
+    #[test]
+    fn driver_must_be_at_least_as_fine_as_the_layout() {
+        let layout = Layout::new(Partition::direct_xip(pages(0, 2), slot(2, 8), slot(10, 8))).unwrap();
+        assert!(layout.suits(4, 4096) && layout.suits(1, 256));
+        assert!(!layout.suits(8, 4096) && !layout.suits(4, 8192) && !layout.suits(0, 0));
+    }
+}

@@ -1,0 +1,401 @@
+//! Trust documents: where the next one waits, when it is adopted, and where the adopted one is kept.
+//!
+//! ```text
+//!   application                        bootloader, at every boot
+//!   App::offer_trust(envelope)         Guard::read -> Guard::read_trust -> AuthenticTrust::from_guard_unchained -> Trust
+//!        |                             Boot with that trust -> Handover
+//!        v                                  | confirmed, nothing in flight
+//!     inbox  ---- read_inbox -----> Trust::successor -> Adopt: proves the running image under the new trust,
+//!                                         writes the copy not in use, then the guard cell (the commit point),
+//!                                         then the other copy, then a guard cell that says so
+//! ```
+//! Power may fail anywhere: before the cell the old document is in force and whole, after it the new one. A second copy
+//! that is missing after that is written at the next boot; see [`Guard::mend_trust`].
+
+use embedded_storage::nor_flash::NorFlashErrorKind;
+use ota_manifest::{Frame, MAX_TRUST_ENVELOPE, ManifestId, SecurityVersion, TrustDocument};
+use ota_verify::{AuthenticTrust, Sha256, Trust, frame_digest};
+use thiserror::Error;
+
+use crate::guard::{Guard, Kept};
+use crate::log::{Append, Kind, Log};
+use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::parts::{ErasePages, PIECE, WriteBytes};
+use crate::{Handover, Layout, Policy, ProveSlot, Site, SlotError, SlotState};
+
+/// Bytes of memory lent for a trust document.
+pub const TRUST_MEMORY: usize = MAX_TRUST_ENVELOPE;
+
+impl Guard {
+    /// Reads the adopted trust document into `memory`; ends in its length, or `None` if there is none that is whole. The
+    /// second copy is read where the first does not have the hash that the guard region says.
+    #[must_use]
+    pub fn read_trust<'m>(&self, memory: &'m mut [u8; TRUST_MEMORY], layout: &Layout) -> ReadTrust<'m> {
+        let copy = layout.kept_trust().map_or(0, |region| region.len / 2);
+        let places = if self.kept.copy == 0 { [0, copy] } else { [copy, 0] };
+        let is_there = self.kept.version > 0 && copy > 0;
+        let places = if is_there { places.map(Some) } else { [None, None] };
+        ReadTrust { kept: self.kept, places, read: None, memory }
+    }
+
+    /// Reads what the application has put into the inbox into `memory`; ends in its length, or `None` if it is not a
+    /// document of the version after `trust`.
+    #[must_use]
+    pub fn read_inbox<'m>(&self, memory: &'m mut [u8; TRUST_MEMORY], trust: &Trust<'_>) -> ReadInbox<'m> {
+        ReadInbox { next: trust.version().saturating_add(1), read: 0, memory, begun: false }
+    }
+}
+
+/// See [`Guard::read_trust`].
+#[derive(Debug)]
+pub struct ReadTrust<'m> {
+    kept: Kept,
+    /// Copies still to be tried.
+    places: [Option<u32>; 2],
+    /// Bytes read of the one that is being tried.
+    read: Option<usize>,
+    memory: &'m mut [u8; TRUST_MEMORY],
+}
+
+impl ReadTrust<'_> {
+    fn next_copy(&mut self) -> Step<Option<usize>> {
+        let [next, after] = self.places;
+        if next.is_none() {
+            return Step::Done(None);
+        }
+        match self.read {
+            None => self.read = Some(0),
+            Some(_) => (self.places, self.read) = ([after, None], Some(0)),
+        }
+        self.read_piece()
+    }
+
+    fn read_piece(&mut self) -> Step<Option<usize>> {
+        let ([Some(at), _], Some(read)) = (self.places, self.read) else { return Step::Done(None) };
+        let len = usize::from(self.kept.len).min(TRUST_MEMORY);
+        let piece = (len - read).min(PIECE);
+        if piece > 0 {
+            return read_at(Place::Trust(at), read, piece);
+        }
+        if self.memory.get(..len).is_some_and(|bytes| name(bytes) == self.kept.name) {
+            return Step::Done(Some(len));
+        }
+        self.next_copy()
+    }
+}
+
+impl Machine for ReadTrust<'_> {
+    type Output = Option<usize>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        match (self.read, last) {
+            (None, _) | (_, Err(_)) => self.next_copy(),
+            (Some(read), Ok(())) => {
+                let len = usize::from(self.kept.len).min(TRUST_MEMORY);
+                self.read = Some(take(self.memory, read, len, buffer));
+                self.read_piece()
+            }
+        }
+    }
+}
+
+/// See [`Guard::read_inbox`].
+#[derive(Debug)]
+pub struct ReadInbox<'m> {
+    next: u32,
+    read: usize,
+    memory: &'m mut [u8; TRUST_MEMORY],
+    begun: bool,
+}
+
+impl ReadInbox<'_> {
+    /// Length, if what was read is what comes next. Whether it is authentic is not looked at.
+    fn verdict(&self) -> Option<usize> {
+        let frame = Frame::parse_prefix(self.memory).ok()?;
+        let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated()).ok()?;
+        (document.version == self.next).then_some(frame.encoded_len())
+    }
+}
+
+impl Machine for ReadInbox<'_> {
+    type Output = Option<usize>;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+        if last.is_err() {
+            return Step::Done(None);
+        }
+        if core::mem::replace(&mut self.begun, true) {
+            self.read = take(self.memory, self.read, TRUST_MEMORY, buffer);
+            // An empty inbox costs one read.
+            if self.read == TRUST_MEMORY || !self.memory.starts_with(b"OTAM") {
+                return Step::Done(self.verdict());
+            }
+        }
+        read_at(Place::Inbox(0), self.read, PIECE)
+    }
+}
+
+/// Copies a piece that was read behind the `read` bytes before it; ends in how many there are now, at most `len`.
+fn take(memory: &mut [u8; TRUST_MEMORY], read: usize, len: usize, buffer: &[u8; WORK_BUFFER]) -> usize {
+    let piece = (len - read.min(len)).min(PIECE);
+    memory.iter_mut().skip(read).zip(buffer).take(piece).for_each(|(to, from)| *to = *from);
+    read + piece
+}
+
+fn read_at<T>(start: Place, offset: usize, len: usize) -> Step<T> {
+    let at = start.plus(u32::try_from(offset).unwrap_or(u32::MAX));
+    Step::Op(Op::Read { at, from: 0, to: len.next_multiple_of(32).min(PIECE) })
+}
+
+fn name(envelope: &[u8]) -> [u8; 8] {
+    let digest = Sha256::of(&[envelope]);
+    *digest.as_bytes().first_chunk().unwrap_or(&[0; 8])
+}
+
+/// Why a trust document is not adopted. The one in force stays in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AdoptError {
+    /// The running image is not confirmed, or an update is under way: later.
+    #[error("an image is on trial or an update is under way")]
+    NotNow,
+    /// The layout has no place for adopted trust.
+    #[error("the layout keeps no trust documents")]
+    NoPlace,
+    /// Not the envelope the trust was read from.
+    #[error("not the envelope of this trust document")]
+    WrongEnvelope,
+    /// Under the new trust the running image would not boot any more.
+    #[error("the running image does not prove itself under the new trust: {0}")]
+    WouldNotBoot(SlotError),
+    /// The flash failed.
+    #[error("flash failed: {0:?}")]
+    Flash(NorFlashErrorKind),
+    /// What was written does not read back, or the guard region takes no cell.
+    #[error("the trust document could not be kept")]
+    NotKept,
+}
+
+type Done = Result<(), AdoptError>;
+
+/// Adopts a trust document: while the running image is confirmed and nothing is in flight, and if that image proves itself
+/// under the new trust.
+///
+/// The bootloader alone does this, between its decision and the lock. Until the cell in the guard region is written, the old
+/// document is in force.
+#[derive(Debug)]
+pub struct Adopt<'a> {
+    running: ManifestId,
+    /// `None` once the running image has proven itself.
+    prove: Option<ProveSlot<'a>>,
+    keep: Keep<'a>,
+}
+
+impl<'a> Adopt<'a> {
+    /// Prepares to adopt `successor`, which was read from `envelope`; `policy` is the bootloader's with the new trust.
+    ///
+    /// # Errors
+    /// [`AdoptError`], if it is not the time or the place.
+    pub fn new(
+        layout: &'a Layout,
+        guard: &'a mut Guard,
+        handover: &Handover,
+        policy: &'a Policy<'a>,
+        (successor, envelope): (&AuthenticTrust<'_>, &'a [u8]),
+    ) -> Result<Self, AdoptError> {
+        if handover.state() != SlotState::Confirmed || handover.is_update_under_way() {
+            return Err(AdoptError::NotNow);
+        }
+        if layout.kept_trust().is_none() {
+            return Err(AdoptError::NoPlace);
+        }
+        let is_its = Frame::parse(envelope).is_ok_and(|frame| frame_digest(&frame) == successor.content());
+        let len = u16::try_from(envelope.len()).ok().filter(|_| envelope.len() <= TRUST_MEMORY);
+        let (true, Some(len), true) = (is_its, len, policy.trust.version() == successor.version()) else {
+            return Err(AdoptError::WrongEnvelope);
+        };
+        let copy = if guard.kept.version > 0 { 1 - guard.kept.copy.min(1) } else { 0 };
+        let kept = Kept { version: successor.version(), len, copy, copies: 1, name: name(envelope) };
+        let floor = guard.floor().max(handover.floor());
+        let prove = ProveSlot::new(layout, policy, Site::Slot(handover.slot()), None, floor);
+        let keep = Keep::new(layout, guard, envelope, kept, floor);
+        Ok(Self { running: handover.image().manifest_id(), prove: Some(prove), keep })
+    }
+}
+
+impl Machine for Adopt<'_> {
+    type Output = Done;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+        let mut last = last;
+        if let Some(prove) = &mut self.prove {
+            match drive!(prove, buffer, last) {
+                Ok(image) if image.manifest_id() == self.running => self.prove = None,
+                Ok(_) => return Step::Done(Err(AdoptError::NotNow)),
+                Err(error) => return Step::Done(Err(AdoptError::WouldNotBoot(error))),
+            }
+            last = Ok(());
+        }
+        self.keep.resume(buffer, last)
+    }
+}
+
+impl Guard {
+    /// Writes the second copy of the adopted trust document, if power failed before it was there; otherwise nothing.
+    /// `envelope` is what [`Self::read_trust`] has read.
+    #[must_use]
+    pub fn mend_trust<'a>(&'a mut self, layout: &'a Layout, envelope: &'a [u8]) -> MendTrust<'a> {
+        let is_whole = self.kept.copies > 1 || layout.kept_trust().is_none();
+        if self.kept.version == 0 || is_whole || name(envelope) != self.kept.name {
+            return MendTrust(None);
+        }
+        let (kept, floor) = (self.kept, self.floor());
+        let mut keep = Keep::new(layout, self, envelope, kept, floor);
+        keep.doing = keep.erase(Copy::Second);
+        MendTrust(Some(keep))
+    }
+}
+
+/// See [`Guard::mend_trust`].
+#[derive(Debug)]
+pub struct MendTrust<'a>(Option<Keep<'a>>);
+
+impl Machine for MendTrust<'_> {
+    type Output = Done;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+        match &mut self.0 {
+            Some(keep) => keep.resume(buffer, last),
+            None => Step::Done(Ok(())),
+        }
+    }
+}
+
+/// Writes both copies of a document, each followed by a guard cell that says so.
+#[derive(Debug)]
+struct Keep<'a> {
+    layout: &'a Layout,
+    guard: &'a mut Guard,
+    envelope: &'a [u8],
+    kept: Kept,
+    floor: SecurityVersion,
+    doing: Doing<'a>,
+}
+
+#[derive(Debug)]
+enum Doing<'a> {
+    Erasing(ErasePages, Copy),
+    Writing(WriteBytes<'a>, Copy),
+    ReadingBack(usize, Copy),
+    Committing(Append, Copy),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copy {
+    /// The one not in use, before the commit point.
+    First,
+    /// The one that held the document before.
+    Second,
+}
+
+impl<'a> Keep<'a> {
+    fn new(
+        layout: &'a Layout,
+        guard: &'a mut Guard,
+        envelope: &'a [u8],
+        kept: Kept,
+        floor: SecurityVersion,
+    ) -> Self {
+        let nothing = ErasePages::new(layout, Place::Trust(0), 0);
+        let doing = Doing::Erasing(nothing, Copy::First);
+        let mut keep = Self { layout, guard, envelope, kept, floor, doing };
+        keep.doing = keep.erase(Copy::First);
+        keep
+    }
+
+    /// Where a copy lies, and the bytes that are its.
+    fn place(&self, copy: Copy) -> (Place, u32) {
+        let half = self.layout.kept_trust().map_or(0, |region| region.len / 2);
+        let second = (self.kept.copy == 1) == (copy == Copy::First);
+        (Place::Trust(if second { half } else { 0 }), half)
+    }
+
+    fn erase(&self, copy: Copy) -> Doing<'a> {
+        let (at, len) = self.place(copy);
+        Doing::Erasing(ErasePages::new(self.layout, at, len), copy)
+    }
+
+    fn write(&self, copy: Copy) -> Doing<'a> {
+        let (at, _) = self.place(copy);
+        Doing::Writing(WriteBytes::new(self.layout, at, self.envelope), copy)
+    }
+
+    fn commit(&mut self, copy: Copy) -> Result<Doing<'a>, AdoptError> {
+        self.kept.copies = if copy == Copy::First { 1 } else { 2 };
+        let log = Log::of(self.layout, Kind::Guard).ok_or(AdoptError::NoPlace)?;
+        Ok(Doing::Committing(self.guard.append(log, self.floor, self.kept), copy))
+    }
+
+    /// Compares a piece with what was written; `None` when all of it is right.
+    fn compare(&mut self, buffer: &[u8; WORK_BUFFER], compared: usize, copy: Copy) -> Option<Step<Done>> {
+        let rest = self.envelope.get(compared..).unwrap_or(&[]);
+        let piece = rest.len().min(PIECE);
+        if buffer.get(..piece) != rest.get(..piece) {
+            return Some(Step::Done(Err(AdoptError::NotKept)));
+        }
+        let next = compared + piece;
+        (next < self.envelope.len()).then(|| self.read_back(next, copy))
+    }
+
+    fn read_back(&mut self, from: usize, copy: Copy) -> Step<Done> {
+        self.doing = Doing::ReadingBack(from, copy);
+        let (at, _) = self.place(copy);
+        read_at(at, from, (self.envelope.len() - from).min(PIECE))
+    }
+}
+
+impl Machine for Keep<'_> {
+    type Output = Done;
+
+    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+        let mut last = last;
+        loop {
+            let next = match &mut self.doing {
+                Doing::Erasing(erase, copy) => {
+                    let copy = *copy;
+                    drive!(erase, buffer, last).map(|()| self.write(copy)).map_err(AdoptError::Flash)
+                }
+                Doing::Writing(write, copy) => {
+                    let copy = *copy;
+                    match drive!(write, buffer, last) {
+                        Ok(()) => return self.read_back(0, copy),
+                        Err(error) => Err(AdoptError::Flash(error)),
+                    }
+                }
+                Doing::ReadingBack(compared, copy) => {
+                    let (compared, copy) = (*compared, *copy);
+                    match (last, self.compare(buffer, compared, copy)) {
+                        (Err(error), _) => Err(AdoptError::Flash(error)),
+                        (Ok(()), Some(step)) => return step,
+                        (Ok(()), None) => self.commit(copy),
+                    }
+                }
+                Doing::Committing(append, copy) => {
+                    let copy = *copy;
+                    let written = drive!(append, buffer, last);
+                    self.guard.take(append, self.floor, self.kept, written.is_ok());
+                    match (written, copy) {
+                        (Ok(()), Copy::First) => Ok(self.erase(Copy::Second)),
+                        (Ok(()), Copy::Second) => return Step::Done(Ok(())),
+                        (Err(_), _) => Err(AdoptError::NotKept),
+                    }
+                }
+            };
+            match next {
+                Ok(doing) => self.doing = doing,
+                Err(error) => return Step::Done(Err(error)),
+            }
+            last = Ok(());
+        }
+    }
+}
