@@ -90,15 +90,26 @@ impl<'a> SlotDriver<'a> {
             Ok(update) => update,
             Err(refused) => return refused,
         };
+        let page = self.layout.geometry(self.target()).erase_page;
         SlotsAnswer::Admitted(Plan {
             manifest: update.id(),
             image: update.image_index(),
             size: update.image().size,
             chunk_bytes: update.image().chunk_size.bytes(),
-            block_bytes: update.image().chunk_size.bytes().max(self.layout.geometry().erase_page),
+            block_bytes: update.image().chunk_size.bytes().max(page),
             trial_attempts: update.manifest().trial_attempts,
             confirm_window_s: update.manifest().confirm_window_s,
         })
+    }
+
+    /// The slot that is filled; where images move, that is always the second.
+    fn target(&self) -> SlotId {
+        match &self.app {
+            Some(Opened::Confirmed(app)) => app.slot().other(),
+            Some(Opened::Stranded(app)) => app.slot().other(),
+            Some(Opened::Trial(app)) => app.slot().other(),
+            None => SlotId::B,
+        }
     }
 
     /// The chain of proofs from bytes to "for this device".
@@ -145,8 +156,8 @@ impl<'a> SlotDriver<'a> {
         SlotsAnswer::Begun(resume)
     }
 
-    fn fill<F: NorFlash>(&self, work: SlotWork<'_>, bench: &mut Bench<'_, F>) -> SlotsAnswer {
-        let Some(staging) = &self.staging else { return misuse() };
+    fn fill<F: NorFlash>(&mut self, work: SlotWork<'_>, bench: &mut Bench<'_, F>) -> SlotsAnswer {
+        let Some(staging) = &mut self.staging else { return misuse() };
         match work {
             SlotWork::EraseLeaves => flash_answer(bench.run(self.layout, staging.erase_leaves())),
             SlotWork::CheckLeaves => SlotsAnswer::LeavesHeld(bench.run(self.layout, staging.check_leaves())),
@@ -322,7 +333,7 @@ fn refusal(error: &AdmitError) -> Refusal {
         | AdmitError::WrongClass
         | AdmitError::WrongHardware
         | AdmitError::WrongDevice => Refusal::NotForThisDevice,
-        AdmitError::NotNewer => Refusal::NotNewer,
+        AdmitError::NotNewer | AdmitError::BelowMinOrder => Refusal::NotNewer,
         AdmitError::BelowFloor => Refusal::BelowFloor,
         AdmitError::RejectedBefore => Refusal::RejectedBefore,
         AdmitError::NoImageForSlot | AdmitError::TooLarge { .. } => Refusal::NoFittingImage,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE, Role, VendorId};
 use ota_slots::{
-    BootDescriptor, Geometry, Layout, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
+    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
     run_blocking,
 };
 use ota_verify::{AlgSet, Identity, PublicKey, Trust, TrustedKey};
@@ -36,14 +36,12 @@ const SLOT_B: u32 = SLOT_A + SLOT_BYTES;
 const FLASH_BYTES: u32 = SLOT_B + SLOT_BYTES;
 
 /// The partition of the flash; link addresses are flash offsets, as on a microcontroller that runs from flash.
-pub const LAYOUT: Layout = Layout::constant(
-    Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF },
-    Region { start: JOURNAL, len: 2 * PAGE },
-    [
-        SlotRegion { region: Region { start: SLOT_A, len: SLOT_BYTES }, link_address: SLOT_A },
-        SlotRegion { region: Region { start: SLOT_B, len: SLOT_BYTES }, link_address: SLOT_B },
-    ],
-);
+pub const LAYOUT: Layout = Layout::constant(Partition::direct_xip(
+    Region::new(FLASH, JOURNAL, 2 * PAGE),
+    SlotRegion::new(Region::new(FLASH, SLOT_A, SLOT_BYTES), SLOT_A),
+    SlotRegion::new(Region::new(FLASH, SLOT_B, SLOT_BYTES), SLOT_B),
+));
+const FLASH: Geometry = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
 
 /// Maker of the simulated devices.
 #[must_use]

@@ -201,7 +201,7 @@ fn willing_device<'d>(manifest: &Manifest<'_>, link_address: u32) -> DeviceState
         running: None,
         floor: SecurityVersion(0),
         rejected: &[],
-        target: TargetSlot { link_address, usable: u32::MAX, erase_page: 1 },
+        target: TargetSlot { link_address, usable: u32::MAX, largest_image: u32::MAX, erase_page: 1 },
         bootloader: Bootloader { version: manifest.min_bootloader, algorithms: AlgSet::from_bits(u8::MAX) },
     }
 }
