@@ -91,6 +91,18 @@ impl CommandLine {
         String::from_utf8(output.stdout).with_context(|| format!("`{self}` did not print UTF-8"))
     }
 
+    /// Runs silently and returns the code it exited with.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be started or is ended by a signal.
+    pub(crate) fn exit_code(&self) -> Result<i32> {
+        let mut command = self.command();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.status().with_context(|| format!("cannot start `{self}`"))?;
+        status.code().with_context(|| format!("`{self}` was ended by a signal"))
+    }
+
     /// Runs silently and tells whether it could be started and exited with zero.
     pub(crate) fn succeeds(&self) -> bool {
         let mut command = self.command();

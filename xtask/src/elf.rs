@@ -1,4 +1,4 @@
-//! The sizes of a linked 32-bit little-endian program, from its section headers.
+//! What a linked 32-bit little-endian program takes, from its section headers and its symbols.
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,6 +13,8 @@ pub(crate) struct Sizes {
     pub(crate) bss: u64,
 }
 
+/// Section type: symbols.
+const SYMBOLS: u32 = 2;
 /// Section type: takes no space in the file.
 const NO_BITS: u32 = 8;
 /// Section type: tables for unwinding, which a device's linker script discards.
@@ -50,6 +52,48 @@ impl Sizes {
         }
         Ok(sizes)
     }
+}
+
+/// A function of the program.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Function<'e> {
+    /// As the linker knows it.
+    pub(crate) name: &'e str,
+    /// Its instructions.
+    pub(crate) code: &'e [u8],
+}
+
+/// The functions of a program, from its table of symbols.
+///
+/// # Errors
+///
+/// When `elf` is not complete or has no such table.
+pub(crate) fn functions(elf: &[u8]) -> Result<Vec<Function<'_>>> {
+    let table = usize::try_from(word(elf, 0x20)?)?;
+    let entry = half(elf, 0x2e)?;
+    let section = |index: usize| table + index * entry;
+    let headers = (0..half(elf, 0x30)?).map(section);
+    let symbols = headers.into_iter().find(|header| matches!(word(elf, header + 4), Ok(SYMBOLS)));
+    let symbols = symbols.context("the program has no symbols")?;
+    let names = section(usize::try_from(word(elf, symbols + 24)?)?);
+    let names = usize::try_from(word(elf, names + 16)?)?;
+    let (start, size) = (word(elf, symbols + 16)?, word(elf, symbols + 20)?);
+    let mut found = Vec::new();
+    for at in (usize::try_from(start)?..usize::try_from(start + size)?).step_by(16) {
+        // Type 2 in the low half of the byte is a function.
+        if elf.get(at + 12).context("the file ends early")? & 0xF != 2 {
+            continue;
+        }
+        let home = section(half(elf, at + 14)?);
+        // The lowest bit of an address says that the code is Thumb.
+        let offset = (word(elf, at + 4)? & !1) - word(elf, home + 12)? + word(elf, home + 16)?;
+        let (offset, len) = (usize::try_from(offset)?, usize::try_from(word(elf, at + 8)?)?);
+        let code = elf.get(offset..offset + len).context("the file ends early")?;
+        let name = elf.get(names + usize::try_from(word(elf, at)?)?..).context("the file ends early")?;
+        let end = name.iter().position(|byte| *byte == 0).context("a name does not end")?;
+        found.push(Function { name: std::str::from_utf8(&name[..end])?, code });
+    }
+    Ok(found)
 }
 
 fn word(elf: &[u8], at: usize) -> Result<u32> {

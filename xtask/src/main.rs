@@ -23,6 +23,7 @@ mod mqtt_lab;
 mod no_alloc;
 mod quickstart;
 mod suite;
+mod thumb;
 mod tool;
 
 use std::process::ExitCode;

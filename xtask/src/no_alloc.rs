@@ -6,20 +6,35 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
-use crate::elf::Sizes;
+use crate::elf::{self, Sizes};
 use crate::family::THUMB;
+use crate::thumb;
 
 /// Where its crate lives below the root.
 pub(crate) const FOLDER: &str = "xtask/no-alloc";
 
-/// Links the program with calls into all device crates.
+/// Most flash that the boot decision takes beside the proof of an image, bytes.
+const DECISION: u64 = 4096;
+/// Largest stack frame of it, bytes.
+const FRAME: u32 = 1024;
+
+/// Links the program with calls into all device crates, and holds the boot decision against its limits.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let sizes = link(workspace, &Calls::All)?;
+    let sizes = link(workspace, &Calls::All)?.sizes;
     eprintln!("linked: {} bytes of code and constants", sizes.text);
+    let decision = Decision::measure(workspace, "boot")?;
+    eprintln!("boot decision: {decision:?}");
+    ensure!(
+        decision.text <= DECISION,
+        "the boot decision takes {} bytes, more than {DECISION}",
+        decision.text
+    );
+    ensure!(decision.panics == 0, "the boot decision links {} functions that panic", decision.panics);
+    ensure!(decision.frame <= FRAME, "a frame of the boot decision takes {} bytes of stack", decision.frame);
     Ok(())
 }
 
@@ -31,12 +46,49 @@ pub(crate) enum Calls<'a> {
     Only(&'a [&'a str]),
 }
 
+/// The program, linked.
+pub(crate) struct Program {
+    /// What it takes.
+    pub(crate) sizes: Sizes,
+    elf: Vec<u8>,
+}
+
+/// What the bootloader's decision takes: journal, decision and hand-over, without the proof of an image and without crypto.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    /// Code and constants, bytes: the difference to a program that proves one slot on the same flash.
+    pub(crate) text: u64,
+    /// Functions that panic.
+    pub(crate) panics: usize,
+    /// Largest stack frame of any function of the crates below, bytes. The work buffer is the caller's.
+    pub(crate) frame: u32,
+}
+
+impl Decision {
+    /// Measures the program that calls `feature`.
+    ///
+    /// # Errors
+    ///
+    /// As [`link`].
+    pub(crate) fn measure(workspace: &Workspace, feature: &str) -> Result<Self> {
+        let proof = link(workspace, &Calls::Only(&["proof"]))?;
+        let boot = link(workspace, &Calls::Only(&[feature]))?;
+        let functions = elf::functions(&boot.elf)?;
+        let ours = functions.iter().filter(|function| function.name != "_start");
+        Ok(Self {
+            text: boot.sizes.text.saturating_sub(proof.sizes.text),
+            panics: functions.iter().filter(|function| function.name.contains("panicking")).count(),
+            frame: ours.map(|function| thumb::frame(function.code)).max().unwrap_or(0),
+        })
+    }
+}
+
 /// Links the program for [`THUMB`] and reads its sizes.
 ///
 /// # Errors
 ///
 /// When it does not compile or link, or the linker's output is not what it should be.
-pub(crate) fn link(workspace: &Workspace, calls: &Calls<'_>) -> Result<Sizes> {
+pub(crate) fn link(workspace: &Workspace, calls: &Calls<'_>) -> Result<Program> {
     let folder = workspace.root().join(FOLDER);
     // Its own workspace, for its own profile, but the same versions of everything.
     fs::copy(workspace.root().join("Cargo.lock"), folder.join("Cargo.lock"))
@@ -49,6 +101,7 @@ pub(crate) fn link(workspace: &Workspace, calls: &Calls<'_>) -> Result<Sizes> {
     }
     build.run().context("the program without an allocator does not build")?;
     let program: PathBuf = target.join(THUMB).join("release/no-alloc");
-    let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
-    Sizes::read(&bytes).with_context(|| format!("cannot measure {}", program.display()))
+    let elf = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+    let sizes = Sizes::read(&elf).with_context(|| format!("cannot measure {}", program.display()))?;
+    Ok(Program { sizes, elf })
 }

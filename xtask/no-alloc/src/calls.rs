@@ -2,6 +2,14 @@
 //!
 //! Arguments and results go through `black_box`, so that nothing is computed or dropped while compiling.
 
+#[cfg(any(
+    feature = "manifest",
+    feature = "verify",
+    feature = "boot",
+    feature = "boot-moving",
+    feature = "proof",
+    feature = "agent"
+))]
 use core::hint::black_box;
 
 /// Reads an envelope and a manifest from outside bytes, and a message of each direction.
@@ -37,7 +45,12 @@ pub(crate) fn verify() {
         running: None,
         floor: SecurityVersion(0),
         rejected: &[],
-        target: TargetSlot { link_address: 0x8000, usable: 0x10000, erase_page: 4096 },
+        target: TargetSlot {
+            link_address: 0x8000,
+            usable: 0x10000,
+            largest_image: 0x10000,
+            erase_page: 4096,
+        },
         bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
     };
     let Ok(frame) = Frame::parse(black_box(&[0; 64])) else { return };
@@ -48,14 +61,38 @@ pub(crate) fn verify() {
     let _ = black_box(stream.finish());
 }
 
-#[cfg(any(feature = "slots", feature = "agent"))]
+#[cfg(any(feature = "boot", feature = "boot-moving", feature = "proof", feature = "agent"))]
 mod board {
     use core::convert::Infallible;
 
     use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-    use ota_manifest::Role;
-    use ota_slots::{BootDescriptor, Geometry, Layout, Policy, Region, SlotRegion};
-    use ota_verify::{AlgSet, Ed25519Key, Identity, Trust, TrustedKey};
+    use ota_manifest::{ClassId, DeviceId, Digest, Role, VendorId};
+    use ota_slots::{BootDescriptor, Geometry, Layout, Partition, Policy, Region, SlotRegion};
+    use ota_verify::{AlgSet, Identity, Trust, TrustedKey};
+
+    /// A key whose arithmetic somebody else pays for.
+    #[cfg(not(feature = "crypto"))]
+    struct NoCrypto;
+
+    #[cfg(not(feature = "crypto"))]
+    impl ota_verify::VerifyKey for NoCrypto {
+        fn alg(&self) -> ota_manifest::Alg {
+            ota_manifest::Alg::Ed25519
+        }
+
+        fn key_id(&self) -> ota_manifest::KeyId {
+            core::hint::black_box(ota_manifest::KeyId::new([7; 8]))
+        }
+
+        fn verify(
+            &self,
+            tbs: &ota_verify::Tbs,
+            signature: &[u8],
+        ) -> Result<(), ota_verify::SignatureRefused> {
+            core::hint::black_box((tbs, signature));
+            core::hint::black_box(Ok(()))
+        }
+    }
 
     /// Flash that is not there: reads are opaque to the compiler, writes go nowhere.
     pub(super) struct Flash;
@@ -91,56 +128,86 @@ mod board {
         }
     }
 
-    pub(super) const LAYOUT: Layout = Layout::constant(
-        Geometry::NRF52840,
-        Region { start: 0x8000, len: 0x2000 },
-        [
-            SlotRegion { region: Region { start: 0xA000, len: 0x7_A000 }, link_address: 0xA000 },
-            SlotRegion { region: Region { start: 0x8_4000, len: 0x7_A000 }, link_address: 0x8_4000 },
-        ],
-    );
-    static KEY: Ed25519Key = Ed25519Key::new([7; 32]);
+    const FLASH: Geometry = Geometry::NRF52840;
+    pub(super) const LAYOUT: Layout = Layout::constant(Partition::direct_xip(
+        Region::new(FLASH, 0x8000, 0x2000),
+        SlotRegion::new(Region::new(FLASH, 0xA000, 0x7_A000), 0xA000),
+        SlotRegion::new(Region::new(FLASH, 0x8_4000, 0x7_A000), 0x8_4000),
+    ));
+    #[cfg(feature = "boot-moving")]
+    pub(super) const SWAPPED: Layout = Layout::constant(Partition::swap_offset(
+        Region::new(FLASH, 0x8000, 0x2000),
+        SlotRegion::new(Region::new(FLASH, 0xC000, 0x7_8000), 0xC000),
+        Region::new(FLASH, 0x8_4000, 0x7_A000),
+        Region::new(FLASH, 0xA000, 0x2000),
+    ));
+    #[cfg(feature = "crypto")]
+    static KEY: ota_verify::Ed25519Key = ota_verify::Ed25519Key::new([7; 32]);
+    #[cfg(not(feature = "crypto"))]
+    static KEY: NoCrypto = NoCrypto;
     static KEYS: [TrustedKey<'static>; 1] = [TrustedKey::new(Role::Release, &KEY)];
 
-    pub(super) fn policy() -> Policy<'static> {
-        let trust = Trust::pinned(&KEYS);
-        Policy {
-            trust,
-            identity: Identity {
-                vendor: [1; 16].into(),
-                class: [2; 16].into(),
-                hardware: 1,
-                device: [3; 16].into(),
-            },
-            descriptor: BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, trust.digest()),
-        }
-    }
+    pub(super) static POLICY: Policy<'static> = Policy {
+        trust: Trust::pinned(&KEYS),
+        identity: Identity {
+            vendor: VendorId::new([1; 16]),
+            class: ClassId::new([2; 16]),
+            hardware: 1,
+            device: DeviceId::new([3; 16]),
+        },
+        // A build script computes the digest.
+        descriptor: BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([9; 32])),
+    };
+}
+
+/// Proves what is in a slot, and nothing else: what a boot decision is measured against.
+#[cfg(feature = "proof")]
+#[inline(never)]
+pub(crate) fn proof(buffer: &mut [u8; ota_slots::WORK_BUFFER]) {
+    use board::{Flash, LAYOUT, POLICY};
+    use ota_manifest::SecurityVersion;
+    use ota_slots::{ProveSlot, Site, SlotId, run_blocking};
+
+    let site = black_box(Site::Slot(SlotId::A));
+    let prove = ProveSlot::new(&LAYOUT, &POLICY, site, None, SecurityVersion(black_box(0)));
+    let _ = black_box(run_blocking(prove, &mut Flash, &LAYOUT, buffer, || ()));
 }
 
 /// Decides a boot.
-#[cfg(feature = "slots")]
-pub(crate) fn slots() {
-    use board::{Flash, LAYOUT, policy};
+#[cfg(feature = "boot")]
+#[inline(never)]
+pub(crate) fn boot(buffer: &mut [u8; ota_slots::WORK_BUFFER]) {
+    use board::{Flash, LAYOUT, POLICY};
     use ota_manifest::ResetCause;
-    use ota_slots::{Boot, WORK_BUFFER, run_blocking};
+    use ota_slots::{Boot, run_blocking};
 
-    let policy = policy();
-    let boot = Boot::new(&LAYOUT, &policy, black_box(ResetCause::PowerOn));
-    let _ = black_box(run_blocking(boot, &mut Flash, &LAYOUT, &mut [0; WORK_BUFFER], || ()));
+    let boot = Boot::new(&LAYOUT, &POLICY, black_box(ResetCause::PowerOn));
+    let _ = black_box(run_blocking(boot, &mut Flash, &LAYOUT, buffer, || ()));
+}
+
+/// Decides a boot, and moves images.
+#[cfg(feature = "boot-moving")]
+#[inline(never)]
+pub(crate) fn boot_moving(buffer: &mut [u8; ota_slots::WORK_BUFFER]) {
+    use board::{Flash, POLICY, SWAPPED};
+    use ota_manifest::ResetCause;
+    use ota_slots::{Boot, run_blocking};
+
+    let boot = Boot::moving(&SWAPPED, &POLICY, black_box(ResetCause::PowerOn));
+    let _ = black_box(run_blocking(boot, &mut Flash, &SWAPPED, buffer, || ()));
 }
 
 /// Turns the agent's loop, slot work included.
 #[cfg(feature = "agent")]
 pub(crate) fn agent() {
-    use board::{Flash, LAYOUT, policy};
+    use board::{Flash, LAYOUT, POLICY};
     use ota_agent::{Agent, Bench, BootReport, Buffers, Config, Input, Output, SlotDriver};
     use ota_manifest::wire::{Down, MAX_REPORT, decode, encode};
     use ota_slots::{SlotId, WORK_BUFFER};
 
-    let policy = policy();
     let (mut buffer, mut envelope, mut window) = ([0; WORK_BUFFER], [0; 1536], [0; 4096]);
     let bench = Bench { flash: &mut Flash, buffer: &mut buffer, feed: &mut || () };
-    let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &policy, black_box(SlotId::A), bench) else {
+    let Ok((mut slots, report)) = SlotDriver::open(&LAYOUT, &POLICY, black_box(SlotId::A), bench) else {
         return;
     };
     let report = black_box(Some(report)).unwrap_or(BootReport::confirmed());

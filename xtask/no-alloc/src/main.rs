@@ -15,8 +15,12 @@ pub extern "C" fn _start() -> ! {
     calls::manifest();
     #[cfg(feature = "verify")]
     calls::verify();
-    #[cfg(feature = "slots")]
-    calls::slots();
+    #[cfg(feature = "proof")]
+    calls::proof(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
+    #[cfg(feature = "boot")]
+    calls::boot(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
+    #[cfg(feature = "boot-moving")]
+    calls::boot_moving(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
     #[cfg(feature = "agent")]
     calls::agent();
     loop {

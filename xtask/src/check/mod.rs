@@ -4,6 +4,7 @@
 mod device;
 mod layers;
 mod msrv;
+mod outside;
 mod package;
 mod source;
 mod unsafety;
@@ -12,12 +13,13 @@ use anyhow::Result;
 
 use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
+use crate::measure::mutants;
 use crate::suite::Step;
 use crate::tool::Tool;
 use crate::{no_alloc, quickstart};
 
 /// All checks, in the order they run.
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 16] = [
     Step { name: "fmt", about: "formatting", slow: false, needs: &[Tool::Component("rustfmt")], run: fmt },
     Step {
         name: "clippy",
@@ -97,6 +99,27 @@ pub(crate) const STEPS: [Step; 13] = [
         run: unsafety::check,
     },
     Step {
+        name: "fuzz",
+        about: "the fuzz targets, as plain programs, over their corpora and some seconds of chance",
+        slow: false,
+        needs: &[],
+        run: outside::fuzz,
+    },
+    Step {
+        name: "peers",
+        about: "the program that runs others' bootloaders: lints and tests",
+        slow: true,
+        needs: &[Tool::Component("clippy")],
+        run: outside::peers,
+    },
+    Step {
+        name: "mutants",
+        about: "a sample of the planted faults is noticed; the unchanged sources and a no-op pass",
+        slow: true,
+        needs: &[],
+        run: mutants::sample,
+    },
+    Step {
         name: "quickstart",
         about: "the whole flow, and what it must have shown",
         slow: true,
@@ -109,11 +132,13 @@ pub(crate) const STEPS: [Step; 13] = [
 /// neither is installed.
 const REAL_PARTS: &str = "real-parts";
 
-/// The members, and the program that stands outside the workspace.
+/// The members, and what stands outside the workspace.
 fn fmt(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
-    let manifest = format!("{}/Cargo.toml", no_alloc::FOLDER);
-    CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
+    [no_alloc::FOLDER, outside::PEERS, outside::FUZZ].iter().try_for_each(|folder| {
+        let manifest = format!("{folder}/Cargo.toml");
+        CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
+    })
 }
 
 /// All targets, so that tests and examples are linted as well; all features, so that nothing hides behind one.

@@ -1,7 +1,11 @@
 //! The home of every figure: each number the documentation states comes from a measurement registered here.
 
 mod kill;
+pub(crate) mod mutants;
+mod peers;
+mod power_cut;
 mod size;
+mod slots;
 
 use std::fmt::Write as _;
 
@@ -19,7 +23,7 @@ pub(crate) struct Measurement {
 }
 
 /// All measurements.
-const MEASUREMENTS: [Measurement; 3] = [
+const MEASUREMENTS: [Measurement; 7] = [
     Measurement {
         name: "size",
         about: "flash taken by the device crates on bare metal, optimised for size",
@@ -34,6 +38,26 @@ const MEASUREMENTS: [Measurement; 3] = [
         name: "kill",
         about: "quickstart killed at twenty moments, each followed by the same command on the same folder",
         take: kill::take,
+    },
+    Measurement {
+        name: "power-cut",
+        about: "power cut at every flash operation of whole lives, on every strategy and geometry",
+        take: power_cut::take,
+    },
+    Measurement {
+        name: "slots",
+        about: "flash operations of an update, phase by phase, ours and embassy-boot's",
+        take: slots::take,
+    },
+    Measurement {
+        name: "mutants",
+        about: "faults planted in ota-slots, which the power-cut proof must notice",
+        take: mutants::take,
+    },
+    Measurement {
+        name: "peers",
+        about: "the same cuts over embassy-boot on the same simulated flash",
+        take: peers::take,
     },
 ];
 

@@ -1,31 +1,44 @@
 //! Flash taken by the device crates: the program without an allocator, linked for each crate and for all.
 //!
 //! Each figure holds the crates below as well; the difference between two lines is what the upper crate adds. The
-//! empty program (entry point and panic handler) is the base line.
+//! empty program (entry point and panic handler) is the base line. The boot decision is the difference between a bootloader
+//! and a program that proves one slot, both with a key whose arithmetic is left out.
 
 use anyhow::Result;
 
 use crate::cargo_metadata::Workspace;
-use crate::no_alloc::{self, Calls};
+use crate::no_alloc::{self, Calls, Decision};
 use crate::quickstart::Figures;
 
 /// The programs: figure name and features of `xtask/no-alloc`.
-const PROGRAMS: [(&str, &[&str]); 5] = [
+const PROGRAMS: [(&str, &[&str]); 8] = [
     ("empty", &[]),
     ("manifest", &["manifest"]),
     ("verify", &["verify"]),
-    ("slots", &["slots"]),
+    ("proof_without_crypto", &["proof"]),
+    ("boot_without_crypto", &["boot"]),
+    ("boot_ed25519", &["boot", "crypto"]),
+    ("boot_moving_ed25519", &["boot-moving", "crypto"]),
     ("agent", &["agent"]),
 ];
+
+/// The bootloaders whose decision is measured by itself.
+const DECISIONS: [(&str, &str); 2] = [("boot_decision", "boot"), ("boot_decision_moving", "boot-moving")];
 
 /// Links them all and reads code and constants, in bytes.
 pub(super) fn take(workspace: &Workspace) -> Result<Figures> {
     let mut figures = Figures::new();
     for (name, crates) in PROGRAMS {
-        let sizes = no_alloc::link(workspace, &Calls::Only(crates))?;
+        let sizes = no_alloc::link(workspace, &Calls::Only(crates))?.sizes;
         figures.insert(format!("{name}_text_bytes"), sizes.text.into());
     }
-    let all = no_alloc::link(workspace, &Calls::All)?;
+    for (name, feature) in DECISIONS {
+        let decision = Decision::measure(workspace, feature)?;
+        figures.insert(format!("{name}_text_bytes"), decision.text.into());
+        figures.insert(format!("{name}_panic_symbols"), decision.panics.into());
+        figures.insert(format!("{name}_largest_frame_bytes"), decision.frame.into());
+    }
+    let all = no_alloc::link(workspace, &Calls::All)?.sizes;
     figures.insert("all_text_bytes".into(), all.text.into());
     figures.insert("all_data_bytes".into(), all.data.into());
     figures.insert("all_bss_bytes".into(), all.bss.into());

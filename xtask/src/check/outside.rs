@@ -1,0 +1,35 @@
+//! Programs with a workspace of their own: they have dependencies that nobody else should have to build.
+
+use anyhow::Result;
+
+use crate::cargo_metadata::Workspace;
+use crate::command::CommandLine;
+
+/// Runs others' bootloaders.
+pub(crate) const PEERS: &str = "xtask/peers";
+/// Fuzz targets.
+pub(crate) const FUZZ: &str = "fuzz";
+
+/// Seconds of chance for each fuzz target.
+const CHANCE: &str = "5";
+/// The fuzz targets.
+const TARGETS: [&str; 2] = ["slots_state", "slots_ops"];
+
+/// Lints and tests.
+pub(super) fn peers(workspace: &Workspace) -> Result<()> {
+    cargo(workspace, PEERS, &["clippy", "--all-targets", "--locked"]).args(["--", "-D", "warnings"]).run()?;
+    cargo(workspace, PEERS, &["test", "--locked"]).run()
+}
+
+/// Replays the corpora and tries something new for some seconds.
+pub(super) fn fuzz(workspace: &Workspace) -> Result<()> {
+    TARGETS.iter().try_for_each(|target| {
+        let run = cargo(workspace, FUZZ, &["run", "--release", "--locked", "--bin", target]);
+        run.args(["--", &format!("corpus/{target}"), "--random", CHANCE]).run()
+    })
+}
+
+fn cargo(workspace: &Workspace, folder: &str, args: &[&str]) -> CommandLine {
+    let target = workspace.target().join(folder.replace('/', "-"));
+    CommandLine::cargo().args(args).arg("--target-dir").arg(target).dir(&workspace.root().join(folder))
+}
