@@ -36,7 +36,13 @@ use record::Parts;
 /// Runs an image that proved itself.
 #[derive(Debug)]
 pub struct Confirmed;
-/// Runs an image that has yet to prove itself.
+/// Runs an image that has yet to prove itself. It may confirm or fail, and begins no update:
+///
+/// ```compile_fail
+/// fn begin_on_trial(app: &mut ota_slots::App<'_, ota_slots::Trial>, update: &ota_verify::Applicable<'_>) {
+///     let _ = app.begin(update, &[]);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Trial;
 /// Runs an image that failed, because there was nothing to go back to.
