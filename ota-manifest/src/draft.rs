@@ -51,7 +51,7 @@ pub struct ManifestDraft {
     pub images: Vec<ImageDraft, 4>,
     /// See [`Manifest::dependencies`].
     pub dependencies: Vec<DependencyDraft, 4>,
-    /// See [`Manifest::extensions`].
+    /// See [`Manifest::extensions`]; in any order, [`encode`](Self::encode) sorts them.
     pub extensions: Vec<ExtensionDraft, 4>,
 }
 
@@ -83,7 +83,9 @@ impl ManifestDraft {
     /// # Errors
     /// [`EncodeError::Refused`] if a device would refuse the values: nothing is signed that cannot be installed.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
-        let bytes: &'b [u8] = postcard::to_slice(self, buffer).map_err(|_| EncodeError::BufferFull)?;
+        let mut sorted = self.clone();
+        sorted.extensions.sort_unstable_by_key(|extension| extension.id);
+        let bytes: &'b [u8] = postcard::to_slice(&sorted, buffer).map_err(|_| EncodeError::BufferFull)?;
         Manifest::decode_unauthenticated(bytes).map_err(EncodeError::Refused)?;
         Ok(bytes)
     }

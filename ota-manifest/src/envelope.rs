@@ -73,6 +73,12 @@ pub enum Alg {
 impl Alg {
     /// Every algorithm, in the order of its number.
     pub const ALL: [Self; 3] = [Self::Ed25519, Self::P256, Self::Lms];
+
+    /// Whether it withstands a quantum computer. The others are called classical.
+    #[must_use]
+    pub const fn is_post_quantum(self) -> bool {
+        matches!(self, Self::Lms)
+    }
 }
 
 impl TryFrom<u8> for Alg {
@@ -135,6 +141,39 @@ impl TryFrom<u8> for Role {
 impl From<Role> for u8 {
     fn from(role: Role) -> Self {
         role as Self
+    }
+}
+
+/// A set of roles, one bit each: bit n for role number n.
+///
+/// ```
+/// use ota_manifest::{Role, Roles};
+/// let roles = Roles::NONE.with(Role::Release);
+/// assert!(roles.contains(Role::Release) && !roles.contains(Role::Root));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Roles(u8);
+
+impl Roles {
+    /// None.
+    pub const NONE: Self = Self(0);
+    const KNOWN: u8 = 0b1_1110;
+
+    /// The set and `role`.
+    #[must_use]
+    pub const fn with(self, role: Role) -> Self {
+        Self(self.0 | 1 << (role as u8))
+    }
+
+    /// Whether `role` is in the set.
+    #[must_use]
+    pub const fn contains(self, role: Role) -> bool {
+        self.0 & 1 << (role as u8) != 0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Result<Self, DecodeError> {
+        if bits & !Self::KNOWN == 0 { Ok(Self(bits)) } else { Err(DecodeError::OutOfRange("roles")) }
     }
 }
 

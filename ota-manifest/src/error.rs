@@ -37,6 +37,12 @@ pub enum DecodeError {
     /// Keys of a trust document are not strictly ascending: unsorted, or one is listed twice.
     #[error("keys not strictly ascending")]
     KeyOrder,
+    /// Extensions are not strictly ascending by their number: unsorted, or one is given twice.
+    #[error("extensions not strictly ascending")]
+    ExtensionOrder,
+    /// Two images for one place in flash are not the same bytes; only how they travel may differ.
+    #[error("two different images for one place in flash")]
+    ConflictingImages,
     /// Bytes are left over after the last field.
     #[error("{0} bytes left over")]
     Trailing(usize),
@@ -86,7 +92,7 @@ pub struct ParseIdError {
     pub expected: usize,
 }
 
-/// Why a manifest or a trust document cannot be written.
+/// Why a manifest, a trust document or a freshness reply cannot be written.
 #[cfg(feature = "encode")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -82,6 +82,10 @@ identifier!(
     KeyId, 8
 );
 identifier!(
+    /// A number a device draws anew for each question, so that an old answer is not taken for the new one.
+    Nonce, 16
+);
+identifier!(
     /// One signed manifest: the first 8 bytes of SHA-256 over the envelope's header and payload.
     ///
     /// Short because journals keep six of them in 128 bytes. Only the holder of a release key can choose what is hashed,

@@ -29,6 +29,11 @@ impl Image {
         self.size.div_ceil(self.chunk_size.bytes())
     }
 
+    /// Whether both are the same bytes at the same place, however they travel.
+    pub(crate) fn is_same_flash(&self, other: &Self) -> bool {
+        Self { payload: Payload::Raw, ..*self } == Self { payload: Payload::Raw, ..*other }
+    }
+
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let image = Self {
             component: reader.u8()?,

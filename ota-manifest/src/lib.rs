@@ -14,7 +14,7 @@
 //!                                                                                     |
 //!   image                                                                             '-> size, SHA-256, chunk root
 //! ```
-//! A second kind of payload, the [`TrustDocument`], says which keys count.
+//! A second kind of payload, the [`TrustDocument`], says which keys count; a third, [`Freshness`], what time it is and what is new.
 //!
 //! The smallest loop: take a frame apart and look at what it claims.
 //!
@@ -36,7 +36,7 @@
 //!
 //! # Features
 //! - `wire`: the messages between device and server ([`wire`]), in postcard encoding.
-//! - `encode`: writing manifests (`ManifestDraft`) and trust documents (`TrustDraft`); servers and release tools.
+//! - `encode`: writing manifests (`ManifestDraft`), trust documents (`TrustDraft`) and freshness replies (`FreshnessDraft`); servers and release tools.
 //!
 //! # Compatibility
 //! The bytes of a released format never change; golden vectors in `tests/` freeze them. New information arrives as a
@@ -54,6 +54,9 @@ mod digest;
 mod draft;
 mod envelope;
 mod error;
+mod freshness;
+#[cfg(feature = "encode")]
+mod freshness_draft;
 mod id;
 mod image;
 mod manifest;
@@ -70,12 +73,15 @@ pub use digest::Digest;
 #[cfg(feature = "encode")]
 pub use draft::{DependencyDraft, ExtensionDraft, ImageDraft, ManifestDraft, PayloadDraft};
 pub use envelope::{
-    Alg, FORMAT, FRAME_HEADER, Frame, Kind, MAX_SIGNATURES, Role, SignatureEntry, frame_header,
+    Alg, FORMAT, FRAME_HEADER, Frame, Kind, MAX_SIGNATURES, Role, Roles, SignatureEntry, frame_header,
 };
 #[cfg(feature = "encode")]
 pub use error::EncodeError;
 pub use error::{DecodeError, FrameError, ParseIdError};
-pub use id::{ClassId, DeviceId, JobId, KeyId, ManifestId, VendorId};
+pub use freshness::Freshness;
+#[cfg(feature = "encode")]
+pub use freshness_draft::FreshnessDraft;
+pub use id::{ClassId, DeviceId, JobId, KeyId, ManifestId, Nonce, VendorId};
 pub use image::{ChunkSize, Image, Payload};
 pub use manifest::{
     Dependency, Entries, Extension, HardwareRange, MAX_CLASSES, MAX_DEPENDENCIES, MAX_EXTENSION_BYTES,

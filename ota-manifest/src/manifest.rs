@@ -45,11 +45,12 @@ pub struct Manifest<'a> {
     pub confirm_window_s: u16,
     /// Boots the new firmware gets to confirm itself, at least 2.
     pub trial_attempts: u8,
-    /// The images; at least one, one per slot when firmware is linked per slot.
+    /// The images; at least one, one per slot when firmware is linked per slot. Several for one address are the same bytes
+    /// in flash that travel in different ways; the device takes the first way it knows.
     pub images: Entries<'a, Image>,
     /// What other components must be installed.
     pub dependencies: Entries<'a, Dependency>,
-    /// Fields that came after format 1.
+    /// Fields that came after format 1, in ascending order of their number.
     pub extensions: Entries<'a, Extension<'a>>,
 }
 
@@ -96,10 +97,20 @@ impl<'a> Manifest<'a> {
         if self.confirm_window_s == 0 {
             return Err(DecodeError::OutOfRange("confirm window"));
         }
+        if self.conflicting_images() {
+            return Err(DecodeError::ConflictingImages);
+        }
+        self.extensions.check_ascending()?;
         Ok(self)
     }
 
-    /// The image linked for `link_address`, if there is one.
+    /// What is in a slot is proven by the first image for its address, whichever was fetched.
+    fn conflicting_images(&self) -> bool {
+        let mut images = self.images.iter();
+        images.any(|image| self.image_for(image.link_address).is_some_and(|first| !first.is_same_flash(&image)))
+    }
+
+    /// The first image linked for `link_address`, if there is one. Others for that address are the same bytes in flash.
     #[must_use]
     pub fn image_for(&self, link_address: u32) -> Option<Image> {
         self.images.iter().find(|image| image.link_address == link_address)
@@ -133,7 +144,9 @@ impl HardwareRange {
     }
 }
 
-/// Another component that must be installed, and in which range of orders.
+/// What must run before this can be installed. Sequences are of the manifest's own epoch, both ends included.
+///
+/// On component 0, the application itself, it makes a stepping stone: only firmware in that range is updated to this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dependency {
     /// Which component.
@@ -180,6 +193,15 @@ impl<'a, T: Entry<'a>> Entries<'a, T> {
         let mut reader = Reader::new(self.bytes);
         // Every entry was read once when the whole was; a second reading cannot fail.
         (0..self.count).map_while(move |_| T::read(&mut reader).ok())
+    }
+}
+
+impl Entries<'_, Extension<'_>> {
+    /// Each number once and in one order: a set of extensions has one encoding, and none can be given twice.
+    pub(crate) fn check_ascending(&self) -> Result<(), DecodeError> {
+        let ids = || self.iter().map(|extension| extension.id);
+        let ascending = ids().zip(ids().skip(1)).all(|(before, after)| before < after);
+        if ascending { Ok(()) } else { Err(DecodeError::ExtensionOrder) }
     }
 }
 

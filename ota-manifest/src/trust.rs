@@ -1,14 +1,15 @@
 //! The trust document: which keys a device believes from now on, and how many of them it takes.
 //!
 //! ```text
-//! version | min order | thresholds: root, release, approval, freshness | n | n x {role, algorithm, length, public key}
+//! version | epoch | min order | thresholds: root, release, approval, freshness | hybrid | n | n x {role, algorithm, length, key}
+//!         | m | m x {extension}
 //! ```
 //! It travels as the payload of an envelope of [`Kind::Trust`](crate::Kind::Trust). Whether a device may act on one is
 //! decided by `ota-verify`, never here.
 
 use crate::codec::Reader;
 use crate::manifest::{Entries, Entry};
-use crate::{Alg, DecodeError, Order, Role};
+use crate::{Alg, DecodeError, Extension, MAX_EXTENSIONS, Order, Role, Roles};
 
 /// Largest envelope of a trust document, in bytes. A guard region keeps two copies of this size.
 pub const MAX_TRUST_ENVELOPE: usize = 2048;
@@ -24,14 +25,21 @@ pub const MAX_PUBLIC_KEY: u8 = 65;
 pub struct TrustDocument<'a> {
     /// Its place in the chain of documents, from 1; each follows the one before without a gap.
     pub version: u32,
-    /// Manifests of a lower order are refused, however well they are signed.
+    /// Manifests of a higher epoch are refused, however well they are signed.
     ///
-    /// Roots raise the epoch to recover from a release key that was stolen and signed a very high sequence.
+    /// Only roots open an epoch. So whoever stole a release key and signed the highest sequence there is, has not reached
+    /// the next epoch: the fast-forward attack (TUF 1.5.2) is undone by a document that opens it.
+    pub epoch: u16,
+    /// Manifests of a lower order are refused, however well they are signed. Of an epoch that is open.
     pub min_order: Order,
     /// How many keys must sign.
     pub thresholds: Thresholds,
+    /// Roles in which a classical and a post-quantum signature must be among those that count.
+    pub hybrid: Roles,
     /// The keys, in ascending order of algorithm and bytes; each is listed once, so it serves one role.
     pub keys: Entries<'a, DocumentKey<'a>>,
+    /// Fields that came after format 1, in ascending order of their number.
+    pub extensions: Entries<'a, Extension<'a>>,
 }
 
 impl<'a> TrustDocument<'a> {
@@ -44,9 +52,12 @@ impl<'a> TrustDocument<'a> {
         let r = &mut reader;
         let document = Self {
             version: r.u32()?,
+            epoch: r.u16()?,
             min_order: Order { epoch: r.u16()?, sequence: r.u32()? },
             thresholds: Thresholds { root: r.u8()?, release: r.u8()?, approval: r.u8()?, freshness: r.u8()? },
+            hybrid: Roles::from_bits(r.u8()?)?,
             keys: Entries::read(r, MAX_TRUST_KEYS)?,
+            extensions: Entries::read(r, MAX_EXTENSIONS)?,
         };
         reader.finish()?;
         document.check_ranges()
@@ -56,6 +67,11 @@ impl<'a> TrustDocument<'a> {
         if self.version == 0 {
             return Err(DecodeError::OutOfRange("version"));
         }
+        if self.min_order.epoch > self.epoch {
+            // Not one manifest could be both.
+            return Err(DecodeError::OutOfRange("epoch"));
+        }
+        self.extensions.check_ascending()?;
         // One rule for three evils: two orders of one list, a key listed twice to be counted twice, a key in two roles.
         let mut previous = None;
         for key in self.keys.iter() {
@@ -65,11 +81,23 @@ impl<'a> TrustDocument<'a> {
             }
             previous = Some(place);
         }
-        if Role::ALL.iter().all(|role| self.is_reachable(*role)) {
+        if !Role::ALL.iter().all(|role| self.is_reachable(*role)) {
+            return Err(DecodeError::OutOfRange("threshold"));
+        }
+        let hybrid = |role: &Role| self.hybrid.contains(*role);
+        if Role::ALL.iter().filter(|role| hybrid(role)).all(|role| self.can_be_hybrid(*role)) {
             Ok(self)
         } else {
-            Err(DecodeError::OutOfRange("threshold"))
+            Err(DecodeError::OutOfRange("hybrid"))
         }
+    }
+
+    /// Whether the role has keys of both families, and takes two.
+    fn can_be_hybrid(&self, role: Role) -> bool {
+        let has = |post_quantum| {
+            self.keys.iter().any(|key| key.role == role && key.alg.is_post_quantum() == post_quantum)
+        };
+        self.thresholds.of(role) > 1 && has(false) && has(true)
     }
 
     /// Whether the role has as many keys as must sign. Without a key nobody may sign, and that is written as 0.

@@ -3,7 +3,7 @@
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::{Alg, EncodeError, Order, Role, Thresholds, TrustDocument};
+use crate::{Alg, EncodeError, ExtensionDraft, Order, Role, Roles, Thresholds, TrustDocument};
 
 /// A trust document to be written. Field for field what [`TrustDocument`] reads.
 ///
@@ -23,20 +23,34 @@ use crate::{Alg, EncodeError, Order, Role, Thresholds, TrustDocument};
 pub struct TrustDraft {
     /// See [`TrustDocument::version`].
     pub version: u32,
+    /// See [`TrustDocument::epoch`].
+    pub epoch: u16,
     /// See [`TrustDocument::min_order`].
     pub min_order: Order,
     /// See [`TrustDocument::thresholds`].
     pub thresholds: Thresholds,
+    /// See [`TrustDocument::hybrid`].
+    pub hybrid: Roles,
     /// See [`TrustDocument::keys`]; in any order, [`encode`](Self::encode) sorts them.
     pub keys: Vec<KeyDraft, 8>,
+    /// See [`TrustDocument::extensions`]; in any order, [`encode`](Self::encode) sorts them.
+    pub extensions: Vec<ExtensionDraft, 4>,
 }
 
 impl TrustDraft {
-    /// A draft that refuses no order and needs one root key and one release key, which it has yet to be given.
+    /// A draft that opens epoch 0 alone, refuses no order in it, and needs one root key and one release key, which it has yet to be given.
     #[must_use]
     pub fn new(version: u32) -> Self {
         let thresholds = Thresholds { root: 1, release: 1, approval: 0, freshness: 0 };
-        Self { version, min_order: Order::default(), thresholds, keys: Vec::new() }
+        Self {
+            version,
+            epoch: 0,
+            min_order: Order::default(),
+            thresholds,
+            hybrid: Roles::NONE,
+            keys: Vec::new(),
+            extensions: Vec::new(),
+        }
     }
 
     /// Writes the canonical encoding into `buffer` and returns the part used.
@@ -46,6 +60,7 @@ impl TrustDraft {
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut sorted = self.clone();
         sorted.keys.sort_unstable_by(|a, b| (a.alg as u8, &a.key).cmp(&(b.alg as u8, &b.key)));
+        sorted.extensions.sort_unstable_by_key(|extension| extension.id);
         let bytes: &'b [u8] = postcard::to_slice(&sorted, buffer).map_err(|_| EncodeError::BufferFull)?;
         TrustDocument::decode_unauthenticated(bytes).map_err(EncodeError::Refused)?;
         Ok(bytes)

@@ -6,8 +6,9 @@ use ota_manifest::wire::{
     encode,
 };
 use ota_manifest::{
-    Alg, ClassId, Digest, ImageDraft, JobId, KeyDraft, Manifest, ManifestDraft, ManifestId, Order, Role,
-    SecurityVersion, Thresholds, TrustDocument, TrustDraft, VendorId, Version,
+    Alg, ClassId, Digest, ExtensionDraft, Freshness, FreshnessDraft, ImageDraft, JobId, KeyDraft, Manifest,
+    ManifestDraft, ManifestId, Nonce, Order, Role, SecurityVersion, Thresholds, TrustDocument, TrustDraft,
+    VendorId, Version,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -41,15 +42,30 @@ fn trust_document_bytes_are_frozen() {
     let mut point = [0x66; 65];
     point[0] = 0x04;
     let mut draft = TrustDraft::new(2);
+    draft.epoch = 2;
     draft.min_order = Order { epoch: 1, sequence: 300 };
     draft.thresholds = Thresholds { root: 1, release: 2, approval: 0, freshness: 0 };
     draft.keys.push(KeyDraft::new(Role::Release, Alg::P256, &point)).unwrap();
     draft.keys.push(KeyDraft::new(Role::Release, Alg::Ed25519, &[0x55; 32])).unwrap();
     draft.keys.push(KeyDraft::new(Role::Root, Alg::Ed25519, &[0x77; 32])).unwrap();
+    let bytes = [0xEE; 2].into_iter().collect();
+    draft.extensions.push(ExtensionDraft { id: 300, critical: false, bytes }).unwrap();
     let mut buffer = [0; 256];
     let bytes = draft.encode(&mut buffer).unwrap();
     assert_eq!(hex(bytes), vector("trust"));
     assert!(TrustDocument::decode_unauthenticated(bytes).is_ok());
+}
+
+#[test]
+fn freshness_reply_bytes_are_frozen() {
+    let latest = Order { epoch: 1, sequence: 300 };
+    let nonce = Nonce::new([0x99; 16]);
+    let draft = FreshnessDraft { nonce, time: 1_790_000_000, latest, trust_version: 2 };
+    let mut buffer = [0; FreshnessDraft::MAX];
+    let bytes = draft.encode(&mut buffer).unwrap();
+    assert_eq!(hex(bytes), vector("freshness"));
+    let reply = Freshness { nonce, time: 1_790_000_000, latest, trust_version: 2 };
+    assert_eq!(Freshness::decode_unauthenticated(bytes), Ok(reply));
 }
 
 const JOB: JobId = JobId::new([0xAB; 16]);

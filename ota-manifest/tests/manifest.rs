@@ -164,6 +164,43 @@ fn writer_refuses_what_no_device_would_take() {
 }
 
 #[test]
+fn images_for_one_address_are_the_same_flash_bytes_or_refused() {
+    let verdict = |change: fn(&mut ImageDraft)| {
+        let mut draft = minimal();
+        let mut second = draft.images[0].clone();
+        let digest = Digest::new([8; 32]);
+        second.payload = PayloadDraft::Compressed { codec: 1, size: 9, digest, chunk_root: digest };
+        change(&mut second);
+        draft.images.push(second).unwrap();
+        draft.encode(&mut [0; 1024]).map(|_| ())
+    };
+    let conflict = Err(EncodeError::Refused(DecodeError::ConflictingImages));
+    assert_eq!(verdict(|_| ()), Ok(()));
+    assert_eq!(verdict(|i| i.link_address += 4), Ok(()), "another slot's");
+    assert_eq!(verdict(|i| i.digest = Digest::new([9; 32])), conflict);
+    assert_eq!(verdict(|i| i.size += 1), conflict);
+    assert_eq!(verdict(|i| i.chunk_log2 += 1), conflict);
+    assert_eq!(verdict(|i| i.chunk_root = Digest::new([9; 32])), conflict);
+    assert_eq!(verdict(|i| i.component = 1), conflict, "two components do not share a place");
+}
+
+#[test]
+fn extensions_have_one_order_and_none_is_given_twice() {
+    let verdict = |ids: &[u16]| {
+        let mut draft = minimal();
+        let extension = |id: &u16| ExtensionDraft { id: *id, critical: false, bytes: [1].into_iter().collect() };
+        draft.extensions = ids.iter().map(extension).collect();
+        let mut buffer = [0; 1024];
+        let bytes = postcard::to_slice(&draft, &mut buffer).unwrap();
+        Manifest::decode_unauthenticated(bytes).err()
+    };
+    assert_eq!(verdict(&[1, 2, 3, 300]), None);
+    assert_eq!(verdict(&[2, 1]), Some(DecodeError::ExtensionOrder));
+    assert_eq!(verdict(&[1, 1]), Some(DecodeError::ExtensionOrder));
+    assert_eq!(verdict(&[1, 3, 2]), Some(DecodeError::ExtensionOrder));
+}
+
+#[test]
 fn image_is_found_by_the_address_it_is_linked_for() {
     let bytes = encoded(&full());
     let manifest = Manifest::decode_unauthenticated(&bytes).unwrap();

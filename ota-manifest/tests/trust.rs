@@ -1,8 +1,8 @@
 //! Trust documents, reader against writer and postcard: one encoding for each document, one document for each encoding.
 
 use ota_manifest::{
-    Alg, DecodeError, EncodeError, FRAME_HEADER, KeyDraft, MAX_SIGNATURES, MAX_TRUST_ENVELOPE, Order, Role,
-    Thresholds, TrustDocument, TrustDraft,
+    Alg, DecodeError, EncodeError, ExtensionDraft, FRAME_HEADER, KeyDraft, MAX_SIGNATURES,
+    MAX_TRUST_ENVELOPE, Order, Role, Roles, Thresholds, TrustDocument, TrustDraft,
 };
 use proptest::prelude::*;
 
@@ -19,11 +19,18 @@ fn minimal() -> TrustDraft {
     draft
 }
 
+fn extension(id: u16, bytes: &[u8]) -> ExtensionDraft {
+    ExtensionDraft { id, critical: id % 2 == 1, bytes: bytes.iter().copied().collect() }
+}
+
 /// Every role, every algorithm, every threshold above 0, in the order that documents have.
 fn full() -> TrustDraft {
     let mut draft = TrustDraft::new(u32::MAX);
+    draft.epoch = 301;
     draft.min_order = Order { epoch: 300, sequence: 70_000 };
     draft.thresholds = Thresholds { root: 2, release: 2, approval: 1, freshness: 1 };
+    draft.hybrid = Roles::NONE.with(Role::Release);
+    draft.extensions.extend([extension(3, &[0xEE; 64]), extension(300, &[])]);
     for (role, alg, key) in [
         (Role::Root, Alg::Ed25519, &[1; 32][..]),
         (Role::Release, Alg::Ed25519, &[2; 32]),
@@ -32,7 +39,7 @@ fn full() -> TrustDraft {
         (Role::Approval, Alg::P256, &p256(2)),
         (Role::Root, Alg::P256, &p256(3)),
         (Role::Release, Alg::Lms, &[1; 60]),
-        (Role::Release, Alg::Lms, &[2; 60]),
+        (Role::Root, Alg::Lms, &[2; 60]),
     ] {
         draft.keys.push(KeyDraft::new(role, alg, key)).unwrap();
     }
@@ -48,9 +55,20 @@ fn encoded(draft: &TrustDraft) -> Vec<u8> {
 fn redraft(document: &TrustDocument<'_>) -> TrustDraft {
     TrustDraft {
         version: document.version,
+        epoch: document.epoch,
         min_order: document.min_order,
         thresholds: document.thresholds,
+        hybrid: document.hybrid,
         keys: document.keys.iter().map(|key| KeyDraft::new(key.role, key.alg, key.bytes)).collect(),
+        extensions: document
+            .extensions
+            .iter()
+            .map(|e| ExtensionDraft {
+                id: e.id,
+                critical: e.critical,
+                bytes: e.bytes.iter().copied().collect(),
+            })
+            .collect(),
     }
 }
 
@@ -147,9 +165,62 @@ fn version_zero_and_keys_of_another_length_or_form_are_refused() {
 }
 
 #[test]
+fn lowest_order_of_an_epoch_that_is_not_open_is_refused() {
+    let order = |epoch, sequence| Order { epoch, sequence };
+    let verdict = |epoch, min_order| {
+        verdict(|d| (d.epoch, d.min_order) = (epoch, min_order))
+    };
+    assert_eq!(verdict(3, order(4, 0)), Some(DecodeError::OutOfRange("epoch")));
+    assert_eq!(verdict(3, order(3, u32::MAX)), None);
+    assert_eq!(verdict(3, order(0, 0)), None);
+}
+
+#[test]
+fn hybrid_role_needs_a_key_of_each_family_and_a_threshold_of_two() {
+    let keys = |threshold, algs: &'static [Alg]| {
+        verdict(move |d| {
+            d.hybrid = Roles::NONE.with(Role::Release);
+            d.thresholds.release = threshold;
+            d.keys.truncate(1);
+            for alg in algs {
+                let len = if *alg == Alg::Lms { 60 } else { 32 };
+                d.keys.push(KeyDraft::new(Role::Release, *alg, &[2; 60][..len])).unwrap();
+            }
+        })
+    };
+    let bad = Some(DecodeError::OutOfRange("hybrid"));
+    assert_eq!(keys(2, &[Alg::Ed25519, Alg::Lms]), None);
+    assert_eq!(keys(1, &[Alg::Ed25519, Alg::Lms]), bad, "one signature is of one family");
+    assert_eq!(keys(1, &[Alg::Ed25519]), bad);
+    assert_eq!(keys(1, &[Alg::Lms]), bad);
+    assert_eq!(verdict(|d| d.hybrid = Roles::NONE.with(Role::Freshness)), bad, "no such key");
+    let bytes = encoded(&minimal());
+    let hybrid = bytes.len() - 2 * 35 - 3;
+    for bits in [0x01, 0x20, 0x80, 0xFF] {
+        let mut bytes = bytes.clone();
+        bytes[hybrid] = bits;
+        assert_eq!(read(&bytes).err(), Some(DecodeError::OutOfRange("roles")), "{bits:#04x}");
+    }
+}
+
+#[test]
+fn extensions_have_one_order_and_none_is_given_twice() {
+    let ids = |ids: &[u16]| verdict(|d| d.extensions = ids.iter().map(|id| extension(*id, &[1])).collect());
+    assert_eq!(ids(&[1, 2, 3, 300]), None);
+    assert_eq!(ids(&[2, 1]), Some(DecodeError::ExtensionOrder));
+    assert_eq!(ids(&[1, 1]), Some(DecodeError::ExtensionOrder));
+    assert_eq!(ids(&[1, 3, 2]), Some(DecodeError::ExtensionOrder));
+    let mut draft = minimal();
+    draft.extensions.extend([extension(9, &[]), extension(2, &[])]);
+    let mut sorted = draft.clone();
+    sorted.extensions.reverse();
+    assert_eq!(encoded(&draft), encoded(&sorted), "the writer sorts");
+}
+
+#[test]
 fn unknown_roles_unknown_algorithms_and_a_ninth_key_are_refused() {
     let bytes = encoded(&minimal());
-    let keys = bytes.len() - 2 * 35;
+    let keys = bytes.len() - 2 * 35 - 1;
     let changed = |at: usize, value: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = value;
@@ -167,14 +238,16 @@ fn unknown_roles_unknown_algorithms_and_a_ninth_key_are_refused() {
 #[test]
 fn largest_document_with_all_signatures_fits_an_envelope() {
     let mut draft = TrustDraft::new(u32::MAX);
+    draft.epoch = u16::MAX;
     draft.min_order = Order { epoch: u16::MAX, sequence: u32::MAX };
+    draft.extensions = (0..4).map(|n| extension(u16::MAX - n, &[0; 64])).collect();
     for seed in 0..8 {
         let role = if seed == 0 { Role::Release } else { Role::Root };
         draft.keys.push(KeyDraft::new(role, Alg::P256, &p256(seed))).unwrap();
     }
     let envelope = FRAME_HEADER + encoded(&draft).len() + 1 + usize::from(MAX_SIGNATURES) * (11 + 64);
     assert!(envelope <= MAX_TRUST_ENVELOPE, "{envelope}");
-    assert_eq!(envelope, 1171, "docs/wire.md says so");
+    assert_eq!(envelope, 1448, "docs/wire.md says so");
 }
 
 proptest! {
@@ -185,7 +258,7 @@ proptest! {
         start in prop::sample::select(vec![encoded(&minimal()), encoded(&full())]),
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         // Most bytes are key bytes, which may be anything; the others come first.
-        early in prop::collection::vec((0..16usize, any::<u8>()), 0..3),
+        early in prop::collection::vec((0..20usize, any::<u8>()), 0..3),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
         let mut bytes = start;
