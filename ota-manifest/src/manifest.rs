@@ -107,7 +107,8 @@ impl<'a> Manifest<'a> {
     /// What is in a slot is proven by the first image for its address, whichever was fetched.
     fn conflicting_images(&self) -> bool {
         let mut images = self.images.iter();
-        images.any(|image| self.image_for(image.link_address).is_some_and(|first| !first.is_same_flash(&image)))
+        images
+            .any(|image| self.image_for(image.link_address).is_some_and(|first| !first.is_same_flash(&image)))
     }
 
     /// The first image linked for `link_address`, if there is one. Others for that address are the same bytes in flash.

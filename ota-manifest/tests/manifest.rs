@@ -188,7 +188,8 @@ fn images_for_one_address_are_the_same_flash_bytes_or_refused() {
 fn extensions_have_one_order_and_none_is_given_twice() {
     let verdict = |ids: &[u16]| {
         let mut draft = minimal();
-        let extension = |id: &u16| ExtensionDraft { id: *id, critical: false, bytes: [1].into_iter().collect() };
+        let extension =
+            |id: &u16| ExtensionDraft { id: *id, critical: false, bytes: [1].into_iter().collect() };
         draft.extensions = ids.iter().map(extension).collect();
         let mut buffer = [0; 1024];
         let bytes = postcard::to_slice(&draft, &mut buffer).unwrap();

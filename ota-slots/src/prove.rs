@@ -94,6 +94,7 @@ pub struct ProveSlot<'a> {
     policy: &'a Policy<'a>,
     site: Site,
     running: Option<Order>,
+    now: None,
     floor: SecurityVersion,
     tries: u8,
     /// What has been fed so far; `None` while the envelope is read.

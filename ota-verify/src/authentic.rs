@@ -1,9 +1,10 @@
 //! The first proof: a manifest that the right keys signed.
 
-use ota_manifest::{Manifest, ManifestId, Order};
+use ota_manifest::{Manifest, ManifestId};
 
 use crate::AlgSet;
-use crate::tally::Tally;
+use crate::tally::Quorum;
+use crate::trust::OpenOrders;
 
 /// A manifest signed by keys this device trusts. Whether it is *for* this device is the next question.
 ///
@@ -14,24 +15,15 @@ use crate::tally::Tally;
 /// ```
 #[derive(Debug)]
 pub struct Authentic<'a> {
-    manifest: Manifest<'a>,
-    id: ManifestId,
-    signed: Tally,
-    needed: u8,
-    min_order: Order,
+    pub(crate) manifest: Manifest<'a>,
+    pub(crate) id: ManifestId,
+    pub(crate) release: Quorum,
+    /// `None` where nobody has to approve.
+    pub(crate) approval: Option<Quorum>,
+    pub(crate) open: OpenOrders,
 }
 
 impl<'a> Authentic<'a> {
-    pub(crate) fn new(
-        manifest: Manifest<'a>,
-        id: ManifestId,
-        signed: Tally,
-        needed: u8,
-        min_order: Order,
-    ) -> Self {
-        Self { manifest, id, signed, needed, min_order }
-    }
-
     /// The manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest<'a> {
@@ -47,20 +39,15 @@ impl<'a> Authentic<'a> {
     /// Algorithms of the signatures that counted.
     #[must_use]
     pub fn algorithms(&self) -> AlgSet {
-        self.signed.algorithms()
+        self.quorums().fold(AlgSet::NONE, |set, quorum| set.union(quorum.tally.algorithms()))
     }
 
     /// Whether somebody who knows these algorithms alone counts enough signatures too.
     pub(crate) fn is_provable_with(&self, algorithms: AlgSet) -> bool {
-        self.signed.counted_in(algorithms) >= self.needed.max(1)
+        self.quorums().all(|quorum| quorum.check(algorithms).is_ok())
     }
 
-    /// The lowest order that the trust still accepts.
-    pub(crate) fn min_order(&self) -> Order {
-        self.min_order
-    }
-
-    pub(crate) fn into_parts(self) -> (Manifest<'a>, ManifestId) {
-        (self.manifest, self.id)
+    fn quorums(&self) -> impl Iterator<Item = &Quorum> {
+        core::iter::once(&self.release).chain(&self.approval)
     }
 }

@@ -14,7 +14,10 @@ use ota_manifest::{
 };
 
 use crate::key::key_id;
-use crate::{KeyAlgorithm, Sha256, SignatureRefused, Tbs, Trust, TrustError, TrustTerms, frame_digest};
+use crate::tally::Shortfall;
+use crate::{
+    AlgSet, KeyAlgorithm, Sha256, SignatureRefused, Tbs, Trust, TrustError, TrustTerms, frame_digest,
+};
 
 /// A trust document that takes the place of the trust in force.
 ///
@@ -97,8 +100,11 @@ impl<'a> AuthenticTrust<'a> {
     fn read(frame: &Frame<'a>, algorithms: &'a [&'a dyn KeyAlgorithm]) -> Result<Self, TrustError> {
         let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated())
             .map_err(TrustError::Malformed)?;
-        let TrustDocument { version, min_order, thresholds, .. } = document;
-        let terms = TrustTerms { version, min_order, thresholds };
+        if let Some(extension) = document.extensions.iter().find(|extension| extension.critical) {
+            return Err(TrustError::UnknownExtension(extension.id));
+        }
+        let TrustDocument { version, epoch, min_order, thresholds, hybrid, .. } = document;
+        let terms = TrustTerms { version, epoch, min_order, thresholds, hybrid };
         Ok(Self {
             document,
             terms,
@@ -109,8 +115,10 @@ impl<'a> AuthenticTrust<'a> {
     }
 
     fn check_own_roots(&self, frame: &Frame<'_>) -> Result<(), TrustError> {
-        signed_by_roots(&Trust::documented(self), frame)
-            .map_err(|(found, needed)| TrustError::NotByNewRoots { found, needed })
+        signed_by_roots(&Trust::documented(self), frame, |found, needed| TrustError::NotByNewRoots {
+            found,
+            needed,
+        })
     }
 }
 
@@ -162,7 +170,7 @@ impl Trust<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`TrustError`], the first that is found: kind and length, roots in force, payload, version, own roots. The trust
+    /// [`TrustError`], the first that is found: kind and length, roots in force, payload, version, orders, own roots. The trust
     /// in force stays in force.
     pub fn successor<'a>(
         &self,
@@ -170,16 +178,19 @@ impl Trust<'_> {
         algorithms: &'a [&'a dyn KeyAlgorithm],
     ) -> Result<AuthenticTrust<'a>, TrustError> {
         check_frame(&frame)?;
-        if !self.has_root_keys() {
+        if !self.has_keys(Role::Root) {
             return Err(TrustError::NoRootKeys);
         }
-        signed_by_roots(self, &frame)
-            .map_err(|(found, needed)| TrustError::NotByOldRoots { found, needed })?;
+        signed_by_roots(self, &frame, |found, needed| TrustError::NotByOldRoots { found, needed })?;
         let adopted = AuthenticTrust::read(&frame, algorithms)?;
         let (current, found) = (self.version(), adopted.version());
         check_newer(current, found)?;
         if found - current > 1 {
             return Err(TrustError::Gap { current, found });
+        }
+        // What has been withdrawn, and what has been opened, stays so.
+        if adopted.terms.epoch < self.epoch() || adopted.terms.min_order < self.min_order() {
+            return Err(TrustError::Lowered);
         }
         adopted.check_own_roots(&frame)?;
         Ok(adopted)
@@ -200,12 +211,15 @@ fn check_newer(current: u32, found: u32) -> Result<(), TrustError> {
     if found > current { Ok(()) } else { Err(TrustError::Replay { current, found }) }
 }
 
-/// `Err` holds the signatures found and needed.
-fn signed_by_roots(trust: &Trust<'_>, frame: &Frame<'_>) -> Result<(), (u8, u8)> {
-    let found = trust.count_signatures(frame, Role::Root).good();
-    // A pinned threshold of 0 must not let an unsigned document in.
-    let needed = trust.threshold(Role::Root).max(1);
-    if found < needed { Err((found, needed)) } else { Ok(()) }
+fn signed_by_roots(
+    trust: &Trust<'_>,
+    frame: &Frame<'_>,
+    too_few: fn(u8, u8) -> TrustError,
+) -> Result<(), TrustError> {
+    trust.quorum(frame, Role::Root).check(AlgSet::ALL).map_err(|shortfall| match shortfall {
+        Shortfall::Count { found, needed } => too_few(found, needed),
+        Shortfall::Family => TrustError::NotHybrid,
+    })
 }
 
 /// Keys that are not known when firmware is built. Not `Debug`: the table of functions would link all of formatting.

@@ -28,6 +28,17 @@ pub enum AuthError {
         /// Signatures the role needs.
         needed: u8,
     },
+    /// Released, and too few of the operators' keys have signed as well.
+    #[error("{found} of {needed} approvals")]
+    NotApproved {
+        /// Distinct approval keys whose signature verified.
+        found: u8,
+        /// Approvals needed.
+        needed: u8,
+    },
+    /// Enough good signatures, and the role asks for a classical and a post-quantum one.
+    #[error("signatures in role {0:?} are all of one family of algorithms")]
+    NotHybrid(Role),
     /// The signed payload is not a manifest this device can read.
     #[error("signed manifest cannot be read: {0}")]
     Manifest(DecodeError),
@@ -44,6 +55,8 @@ impl AuthError {
             Self::BelowThreshold { .. } => 0x0204,
             Self::Manifest(_) => 0x0205,
             Self::WrongRole(_) => 0x0206,
+            Self::NotApproved { .. } => 0x0207,
+            Self::NotHybrid(_) => 0x0208,
         }
     }
 }
@@ -99,8 +112,8 @@ pub enum AdmitError {
     /// The payload must be decoded and this device cannot.
     #[error("payload encoding not supported")]
     UnsupportedPayload,
-    /// Depends on other components, which format-1 devices do not have.
-    #[error("depends on a component that is not here")]
+    /// Depends on another component, which format-1 devices do not have, or on firmware that is not running.
+    #[error("depends on firmware that is not running here")]
     UnmetDependency,
     /// A critical extension is unknown.
     #[error("critical extension {0} is not known here")]
@@ -109,6 +122,12 @@ pub enum AdmitError {
     // Carries no order: it would make this error, and every result around it, half as large again.
     #[error("order withdrawn by the trust document in force")]
     BelowMinOrder,
+    /// Its end of validity is past, by the time a freshness reply has told.
+    #[error("must not be installed any more: its end of validity is past")]
+    Expired,
+    /// Its epoch is above [`Trust::epoch`](crate::Trust::epoch): no trust document has opened it yet.
+    #[error("of an epoch that the trust in force has not opened")]
+    EpochNotOpen,
 }
 
 impl AdmitError {
@@ -132,6 +151,8 @@ impl AdmitError {
             Self::UnmetDependency => 0x030E,
             Self::UnknownExtension(_) => 0x030F,
             Self::BelowMinOrder => 0x0310,
+            Self::Expired => 0x0311,
+            Self::EpochNotOpen => 0x0312,
         }
     }
 }
@@ -213,6 +234,15 @@ pub enum TrustError {
         /// Signatures needed.
         needed: u8,
     },
+    /// Opens fewer epochs, or withdraws fewer manifests, than the trust in force.
+    #[error("takes back what the trust in force has opened or withdrawn")]
+    Lowered,
+    /// Enough roots have signed, and they have to be of both families of algorithms.
+    #[error("signatures of the roots are all of one family of algorithms")]
+    NotHybrid,
+    /// A critical extension is unknown.
+    #[error("critical extension {0} is not known here")]
+    UnknownExtension(u16),
 }
 
 impl TrustError {
@@ -228,6 +258,36 @@ impl TrustError {
             Self::Gap { .. } => 0x0706,
             Self::NotByOldRoots { .. } => 0x0707,
             Self::NotByNewRoots { .. } => 0x0708,
+            Self::Lowered => 0x0709,
+            Self::NotHybrid => 0x070A,
+            Self::UnknownExtension(_) => 0x070B,
+        }
+    }
+}
+
+/// Why a freshness reply tells a device nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FreshnessError {
+    /// It is not authentic.
+    #[error(transparent)]
+    Auth(AuthError),
+    /// The signed payload is not a reply this device can read.
+    #[error("freshness reply cannot be read: {0}")]
+    Malformed(DecodeError),
+    /// The answer to another question: replayed, or another device's.
+    #[error("answers another question")]
+    WrongNonce,
+}
+
+impl FreshnessError {
+    /// The number in the device's log. Frozen.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Auth(error) => error.code(),
+            Self::Malformed(_) => 0x0801,
+            Self::WrongNonce => 0x0802,
         }
     }
 }

@@ -65,6 +65,8 @@ impl AlgSet {
     pub const ED25519: Self = Self::NONE.with(Alg::Ed25519);
     /// P-256 alone.
     pub const P256: Self = Self::NONE.with(Alg::P256);
+    /// Those that withstand a quantum computer.
+    pub(crate) const POST_QUANTUM: Self = Self::NONE.with(Alg::Lms);
     /// Every one.
     pub(crate) const ALL: Self = Self(u8::MAX);
 
@@ -78,6 +80,14 @@ impl AlgSet {
     #[must_use]
     pub const fn contains(self, alg: Alg) -> bool {
         self.0 & 1 << (alg as u8) != 0
+    }
+
+    pub(crate) const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// The bits, as they stand in a boot descriptor: bit n for algorithm number n.

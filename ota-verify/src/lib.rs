@@ -47,6 +47,7 @@
 //! let state = DeviceState {
 //!     identity: Identity { vendor: VendorId::new([1; 16]), class: ClassId::new([2; 16]), hardware: 1, device: [3; 16].into() },
 //!     running: None,
+//!     now: None,
 //!     floor: SecurityVersion(0),
 //!     rejected: &[],
 //!     target: TargetSlot { link_address: 0x8000, usable: 0x10000, largest_image: 0x10000, erase_page: 4096 },
@@ -83,6 +84,7 @@ mod document;
 #[cfg(feature = "ed25519")]
 mod ed25519;
 mod error;
+mod freshness;
 mod hardened;
 mod hash;
 mod key;
@@ -103,11 +105,12 @@ pub use chunks::{ChunkTree, LEAF_LEN, leaf_hash};
 pub use document::AuthenticTrust;
 #[cfg(feature = "ed25519")]
 pub use ed25519::{Ed25519, Ed25519Key};
-pub use error::{AdmitError, AuthError, ProofError, TrustError};
+pub use error::{AdmitError, AuthError, FreshnessError, ProofError, TrustError};
+pub use freshness::{AuthenticFreshness, TrustedTime};
 pub use hardened::Hardened;
 pub use hash::{Sha256, digests_equal};
 pub use key::{AlgSet, KeyAlgorithm, NotAKey, PublicKey, SignatureRefused, VerifyKey};
 pub use policy::{Bootloader, DeviceState, Identity, TargetSlot};
-pub use proof::{Applicable, ImageStream, VerifiedImage};
+pub use proof::{Applicable, Expiry, ImageStream, VerifiedImage};
 pub use tbs::{Tbs, frame_digest, manifest_id};
 pub use trust::{Trust, TrustTerms, TrustedKey};

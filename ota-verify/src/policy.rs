@@ -1,10 +1,10 @@
 //! Is an authentic manifest for this device, and is it an improvement?
 
 use ota_manifest::{
-    ClassId, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId,
+    ClassId, Dependency, DeviceId, Image, Manifest, ManifestId, Order, Payload, SecurityVersion, VendorId,
 };
 
-use crate::{AdmitError, AlgSet, Applicable, Authentic};
+use crate::{AdmitError, AlgSet, Applicable, Authentic, Expiry, TrustedTime};
 
 /// What a device is; burnt in at the factory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,9 @@ pub struct DeviceState<'d> {
     /// Order of the running manifest; a candidate must be above it. `None` at boot, where a slot is proven rather than
     /// chosen.
     pub running: Option<Order>,
+    /// What time it is, if a freshness reply has told; `None` at boot, where time decides nothing. Without it an end of
+    /// validity is not checked, see [`Applicable::expiry`].
+    pub now: Option<TrustedTime>,
     /// Anti-rollback floor.
     pub floor: SecurityVersion,
     /// Manifests that were rolled back here.
@@ -64,15 +67,17 @@ impl<'a> Authentic<'a> {
     /// Decides whether this manifest applies to the device described by `state`.
     ///
     /// # Errors
-    /// [`AdmitError`], the first that is found, in a fixed order: identity, history, bootloader, contents.
+    /// [`AdmitError`], the first that is found, in a fixed order: identity, history, validity, bootloader, contents.
     pub fn admit(self, state: &DeviceState<'_>) -> Result<Applicable<'a>, AdmitError> {
         let manifest = self.manifest();
         check_identity(manifest, &state.identity)?;
         check_history(&self, state)?;
+        let expiry = check_validity(manifest, state.now)?;
         check_bootloader(&self, state.bootloader)?;
         check_contents(manifest)?;
+        check_dependencies(manifest, state.running)?;
         let (index, image) = choose_image(manifest, state.target)?;
-        Ok(Applicable::new(self, index, image))
+        Ok(Applicable::new(self, index, image, expiry))
     }
 }
 
@@ -94,8 +99,11 @@ fn check_identity(manifest: &Manifest<'_>, identity: &Identity) -> Result<(), Ad
 
 fn check_history(authentic: &Authentic<'_>, state: &DeviceState<'_>) -> Result<(), AdmitError> {
     let manifest = authentic.manifest();
-    if manifest.order < authentic.min_order() {
+    if manifest.order < authentic.open.min {
         return Err(AdmitError::BelowMinOrder);
+    }
+    if manifest.order.epoch > authentic.open.epoch {
+        return Err(AdmitError::EpochNotOpen);
     }
     if state.running.is_some_and(|running| manifest.order <= running) {
         return Err(AdmitError::NotNewer);
@@ -104,6 +112,15 @@ fn check_history(authentic: &Authentic<'_>, state: &DeviceState<'_>) -> Result<(
         return Err(AdmitError::BelowFloor);
     }
     if state.rejected.contains(&authentic.id()) { Err(AdmitError::RejectedBefore) } else { Ok(()) }
+}
+
+fn check_validity(manifest: &Manifest<'_>, now: Option<TrustedTime>) -> Result<Expiry, AdmitError> {
+    match (manifest.not_after, now) {
+        (None, _) => Ok(Expiry::Never),
+        (Some(_), None) => Ok(Expiry::Unchecked),
+        (Some(end), Some(now)) if now.seconds() <= end => Ok(Expiry::NotYet),
+        (Some(_), Some(_)) => Err(AdmitError::Expired),
+    }
 }
 
 /// Refuses now what this bootloader could not prove later: it must be able to check as many signatures as are needed.
@@ -119,20 +136,30 @@ fn check_contents(manifest: &Manifest<'_>) -> Result<(), AdmitError> {
     if let Some(extension) = manifest.extensions.iter().find(|extension| extension.critical) {
         return Err(AdmitError::UnknownExtension(extension.id));
     }
-    if let Some(image) = manifest.images.iter().find(|image| image.component != 0) {
-        return Err(AdmitError::UnknownComponent(image.component));
+    match manifest.images.iter().find(|image| image.component != 0) {
+        Some(image) => Err(AdmitError::UnknownComponent(image.component)),
+        None => Ok(()),
     }
-    if manifest.dependencies.is_empty() { Ok(()) } else { Err(AdmitError::UnmetDependency) }
 }
 
+/// Asked when a release is chosen, not at boot: what it was installed over is gone by then.
+fn check_dependencies(manifest: &Manifest<'_>, running: Option<Order>) -> Result<(), AdmitError> {
+    let met = |dependency: Dependency| {
+        let range = dependency.min_sequence..=dependency.max_sequence.unwrap_or(u32::MAX);
+        let in_range =
+            |running: Order| running.epoch == manifest.order.epoch && range.contains(&running.sequence);
+        dependency.component == 0 && running.is_none_or(in_range)
+    };
+    if manifest.dependencies.iter().all(met) { Ok(()) } else { Err(AdmitError::UnmetDependency) }
+}
+
+/// The first image for the slot that travels in a way known here.
 fn choose_image(manifest: &Manifest<'_>, target: TargetSlot) -> Result<(u8, Image), AdmitError> {
-    let (index, image) = (0u8..)
-        .zip(manifest.images.iter())
-        .find(|(_, image)| image.link_address == target.link_address)
-        .ok_or(AdmitError::NoImageForSlot)?;
-    if image.payload != Payload::Raw {
-        return Err(AdmitError::UnsupportedPayload);
-    }
+    let for_slot = |(_, image): &(u8, Image)| image.link_address == target.link_address;
+    let mut images = (0u8..).zip(manifest.images.iter()).filter(for_slot).peekable();
+    images.peek().ok_or(AdmitError::NoImageForSlot)?;
+    let (index, image) =
+        images.find(|(_, image)| image.payload == Payload::Raw).ok_or(AdmitError::UnsupportedPayload)?;
     if fits(&image, target) { Ok((index, image)) } else { Err(AdmitError::TooLarge { size: image.size }) }
 }
 

@@ -13,12 +13,24 @@ pub struct Applicable<'a> {
     id: ManifestId,
     index: u8,
     image: Image,
+    expiry: Expiry,
+}
+
+/// What is known about a manifest's end of validity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// It has none.
+    Never,
+    /// Not yet reached.
+    NotYet,
+    /// It has one, and this device does not know what time it is: worth a line in its log.
+    Unchecked,
 }
 
 impl<'a> Applicable<'a> {
-    pub(crate) fn new(authentic: Authentic<'a>, index: u8, image: Image) -> Self {
-        let (manifest, id) = authentic.into_parts();
-        Self { manifest, id, index, image }
+    pub(crate) fn new(authentic: Authentic<'a>, index: u8, image: Image, expiry: Expiry) -> Self {
+        let Authentic { manifest, id, .. } = authentic;
+        Self { manifest, id, index, image, expiry }
     }
 
     /// The manifest.
@@ -43,6 +55,12 @@ impl<'a> Applicable<'a> {
     #[must_use]
     pub fn image_index(&self) -> u8 {
         self.index
+    }
+
+    /// Whether its end of validity has been looked at.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     /// Starts the proof over the image's bytes.

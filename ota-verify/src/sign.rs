@@ -7,8 +7,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ota_manifest::{
-    ChunkSize, EncodeError, FRAME_HEADER, ImageDraft, Kind, MAX_ENVELOPE, MAX_SIGNATURES, MAX_TRUST_ENVELOPE,
-    ManifestDraft, PayloadDraft, Role, TrustDraft, frame_header,
+    Alg, ChunkSize, EncodeError, FRAME_HEADER, Frame, FrameError, FreshnessDraft, ImageDraft, KeyId, Kind,
+    MAX_ENVELOPE, MAX_SIGNATURES, MAX_TRUST_ENVELOPE, ManifestDraft, PayloadDraft, Role, TrustDraft,
+    frame_header,
 };
 use thiserror::Error;
 
@@ -124,7 +125,7 @@ pub fn describe_image(
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The manifest or the trust document is one no device would take.
+    /// The manifest, trust document or freshness reply is one no device would take.
     #[error(transparent)]
     Manifest(#[from] EncodeError),
     /// A key did not sign.
@@ -136,6 +137,9 @@ pub enum SealError {
     /// Two signers are the same key.
     #[error("the same key was asked to sign twice")]
     SameKeyTwice,
+    /// What was to be signed as well is not an envelope.
+    #[error("not an envelope: {0}")]
+    NotAnEnvelope(FrameError),
     /// The envelope would not fit a device's buffer.
     #[error("envelope of {0} bytes is larger than devices accept")]
     TooLarge(usize),
@@ -165,36 +169,116 @@ pub fn seal_trust(draft: &TrustDraft, signers: &[&dyn Signer]) -> Result<Vec<u8>
     seal(Kind::Trust, payload, &roots)
 }
 
+/// Encodes `draft`, has every signer sign it in role freshness, and returns the envelope's bytes.
+///
+/// # Errors
+/// [`SealError`] as for [`seal_manifest`].
+pub fn seal_freshness(draft: &FreshnessDraft, signers: &[&dyn Signer]) -> Result<Vec<u8>, SealError> {
+    let mut buffer = [0; FreshnessDraft::MAX];
+    let payload = draft.encode(&mut buffer)?;
+    let online: Vec<_> = signers.iter().map(|signer| (*signer, Role::Freshness)).collect();
+    seal(Kind::Freshness, payload, &online)
+}
+
+/// Adds a signature in `role` to a sealed envelope: an operator's approval, or another key's that lives elsewhere. Returns
+/// the new envelope; what was signed before stays as it is, byte for byte.
+///
+/// ```
+/// # #[cfg(feature = "ed25519")] {
+/// use ota_manifest::{Frame, Kind, Role};
+/// use ota_verify::sign::{SealError, Signature, Signer, SignerError, cosign, seal};
+/// # struct Dev(ed25519_dalek::SigningKey);
+/// # impl Dev {
+/// #     fn seeded(seed: u8) -> Self { Self(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])) }
+/// # }
+/// # impl Signer for Dev {
+/// #     fn public_key(&self) -> ota_verify::PublicKey { ota_verify::PublicKey::ed25519(self.0.verifying_key().to_bytes()) }
+/// #     fn sign(&self, tbs: &ota_verify::Tbs) -> Result<Signature, SignerError> {
+/// #         use ed25519_dalek::ed25519::signature::Signer as _;
+/// #         Signature::new(&self.0.sign(tbs.as_bytes()).to_bytes())
+/// #     }
+/// # }
+/// # let (vendor, operator) = (Dev::seeded(1), Dev::seeded(2));
+/// let released = seal(Kind::Manifest, b"...", &[(&vendor, Role::Release)])?;
+/// let approved = cosign(&released, &operator, Role::Approval)?;
+/// assert_eq!(Frame::parse(&approved).unwrap().signatures().count(), 2);
+/// assert_eq!(cosign(&approved, &operator, Role::Approval), Err(SealError::SameKeyTwice));
+/// # }
+/// # Ok::<(), ota_verify::sign::SealError>(())
+/// ```
+///
+/// # Errors
+/// [`SealError::NotAnEnvelope`] if that is what it is, and as for [`seal_manifest`].
+pub fn cosign(envelope: &[u8], signer: &dyn Signer, role: Role) -> Result<Vec<u8>, SealError> {
+    let frame = Frame::parse(envelope).map_err(SealError::NotAnEnvelope)?;
+    let key = signer.public_key();
+    let mut entries: Vec<Entry> = frame
+        .signatures()
+        .map(|entry| Entry { alg: entry.alg, key_id: entry.key_id, signature: entry.bytes.to_vec() })
+        .collect();
+    if entries.iter().any(|entry| entry.key_id == key.key_id()) {
+        return Err(SealError::SameKeyTwice);
+    }
+    let tbs = Tbs::new(frame.kind(), key.alg(), role, &Sha256::of(&[frame.signed_bytes()]));
+    entries.push(Entry::new(&key, signer.sign(&tbs)?));
+    assemble(frame.kind(), frame.signed_bytes(), entries)
+}
+
 /// Has every signer sign an encoded payload in its role, and returns the envelope's bytes.
 ///
 /// # Errors
 /// [`SealError`] as for [`seal_manifest`]; what the payload says is not looked at.
 pub fn seal(kind: Kind, payload: &[u8], signers: &[(&dyn Signer, Role)]) -> Result<Vec<u8>, SealError> {
-    let count = u8::try_from(signers.len()).unwrap_or(u8::MAX);
-    if count == 0 || count > MAX_SIGNATURES {
-        return Err(SealError::SignerCount(signers.len()));
-    }
     let too_large = SealError::TooLarge(FRAME_HEADER + payload.len());
     let payload_len = u16::try_from(payload.len()).map_err(|_| too_large)?;
-    let header = frame_header(kind, payload_len);
-    let content = Sha256::of(&[&header, payload]);
+    let signed = [&frame_header(kind, payload_len), payload].concat();
+    let content = Sha256::of(&[&signed]);
 
-    let mut ordered: Vec<_> =
-        signers.iter().map(|(signer, role)| (signer.public_key(), *signer, *role)).collect();
-    ordered.sort_by_key(|(key, ..)| key.key_id());
-    let twice = ordered.windows(2).any(|pair| matches!(pair, [a, b] if a.0.key_id() == b.0.key_id()));
-    if twice {
-        return Err(SealError::SameKeyTwice);
+    let keys: Vec<_> = signers.iter().map(|(signer, _)| signer.public_key()).collect();
+    // Asked before anything is signed: a hash-based key has only so many signatures.
+    check_signers(&keys)?;
+    let sign = |((signer, role), key): (&(&dyn Signer, Role), &PublicKey)| {
+        let signature = signer.sign(&Tbs::new(kind, key.alg(), *role, &content))?;
+        Ok(Entry::new(key, signature))
+    };
+    let entries: Result<Vec<_>, SealError> = signers.iter().zip(&keys).map(sign).collect();
+    assemble(kind, &signed, entries?)
+}
+
+fn check_signers(keys: &[PublicKey]) -> Result<(), SealError> {
+    if keys.is_empty() || keys.len() > usize::from(MAX_SIGNATURES) {
+        return Err(SealError::SignerCount(keys.len()));
     }
+    let mut ids: Vec<_> = keys.iter().map(PublicKey::key_id).collect();
+    ids.sort_unstable();
+    if ids.is_sorted_by(|before, after| before < after) { Ok(()) } else { Err(SealError::SameKeyTwice) }
+}
 
-    let mut envelope = [&header, payload, &[count]].concat();
-    for (key, signer, role) in ordered {
-        let signature = signer.sign(&Tbs::new(kind, key.alg(), role, &content))?;
-        envelope.push(key.alg() as u8);
-        envelope.extend_from_slice(key.key_id().as_bytes());
-        let len = u16::try_from(signature.as_bytes().len()).unwrap_or(u16::MAX);
+/// One signature of an envelope to be.
+struct Entry {
+    alg: Alg,
+    key_id: KeyId,
+    signature: Vec<u8>,
+}
+
+impl Entry {
+    fn new(key: &PublicKey, Signature(signature): Signature) -> Self {
+        Self { alg: key.alg(), key_id: key.key_id(), signature }
+    }
+}
+
+/// Puts the envelope of a kind together, signatures in the order of their key ids.
+fn assemble(kind: Kind, signed: &[u8], mut entries: Vec<Entry>) -> Result<Vec<u8>, SealError> {
+    let count = u8::try_from(entries.len()).ok().filter(|count| *count <= MAX_SIGNATURES);
+    let count = count.ok_or(SealError::SignerCount(entries.len()))?;
+    entries.sort_by_key(|entry| entry.key_id);
+    let mut envelope = [signed, &[count]].concat();
+    for Entry { alg, key_id, signature } in &entries {
+        envelope.push(*alg as u8);
+        envelope.extend_from_slice(key_id.as_bytes());
+        let len = u16::try_from(signature.len()).unwrap_or(u16::MAX);
         envelope.extend_from_slice(&len.to_le_bytes());
-        envelope.extend_from_slice(signature.as_bytes());
+        envelope.extend_from_slice(signature);
     }
     let limit = if kind == Kind::Trust { MAX_TRUST_ENVELOPE } else { MAX_ENVELOPE };
     if envelope.len() > limit { Err(SealError::TooLarge(envelope.len())) } else { Ok(envelope) }

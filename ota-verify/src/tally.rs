@@ -4,6 +4,38 @@ use ota_manifest::Alg;
 
 use crate::AlgSet;
 
+/// The signatures of one role that counted, and what the role asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quorum {
+    pub(crate) tally: Tally,
+    /// Distinct keys that must sign; never 0, whatever a pinned threshold says.
+    pub(crate) needed: u8,
+    /// Whether both families of algorithms must be among them.
+    pub(crate) hybrid: bool,
+}
+
+/// What a quorum lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortfall {
+    /// Too few signatures.
+    Count { found: u8, needed: u8 },
+    /// Enough, and all of one family.
+    Family,
+}
+
+impl Quorum {
+    /// What is missing for somebody who knows these algorithms alone.
+    pub(crate) fn check(&self, algorithms: AlgSet) -> Result<(), Shortfall> {
+        let (found, needed) = (self.tally.counted_in(algorithms), self.needed);
+        if found < needed {
+            return Err(Shortfall::Count { found, needed });
+        }
+        let post_quantum = self.tally.counted_in(algorithms.intersection(AlgSet::POST_QUANTUM));
+        let of_both = (1..found).contains(&post_quantum);
+        if self.hybrid && !of_both { Err(Shortfall::Family) } else { Ok(()) }
+    }
+}
+
 /// Good signatures of an envelope by distinct keys, for each algorithm.
 ///
 /// Kept apart because a bootloader may know fewer algorithms than the application that counts.
@@ -12,7 +44,7 @@ pub(crate) struct Tally {
     /// Signatures that named a trusted key, good or not.
     known: u8,
     /// Four bits for each algorithm number; an envelope has at most 8 signatures.
-    good: u16,
+    good: u32,
 }
 
 impl Tally {
@@ -21,16 +53,11 @@ impl Tally {
     /// Notes a signature that names a trusted key of algorithm `alg`.
     pub(crate) fn add(&mut self, alg: Alg, good: bool) {
         self.known += 1;
-        self.good += u16::from(good) << (4 * alg as u8);
+        self.good += u32::from(good) << (4 * alg as u8);
     }
 
     pub(crate) const fn known(self) -> u8 {
         self.known
-    }
-
-    /// All good signatures.
-    pub(crate) fn good(self) -> u8 {
-        self.counted_in(AlgSet::ALL)
     }
 
     /// Good signatures of these algorithms.
@@ -44,7 +71,7 @@ impl Tally {
     }
 
     const fn of(self, alg: Alg) -> u8 {
-        let [low, _] = (self.good >> (4 * alg as u8)).to_le_bytes();
+        let [low, ..] = (self.good >> (4 * alg as u8)).to_le_bytes();
         low & 0x0F
     }
 }
@@ -59,7 +86,7 @@ mod tests {
             let mut tally = Tally::NONE;
             (0..8).for_each(|_| tally.add(alg, true));
             tally.add(alg, false);
-            assert_eq!((tally.known(), tally.good()), (9, 8));
+            assert_eq!((tally.known(), tally.counted_in(AlgSet::ALL)), (9, 8));
             assert_eq!(tally.algorithms(), AlgSet::NONE.with(alg));
             assert_eq!(tally.counted_in(AlgSet::NONE.with(alg)), 8);
         }

@@ -2,13 +2,13 @@
 
 use core::fmt;
 
-use ota_manifest::{Digest, Frame, Kind, Manifest, Order, Role, SignatureEntry, Thresholds};
+use ota_manifest::{Digest, Frame, Kind, Manifest, Order, Role, Roles, SignatureEntry, Thresholds};
 
 use crate::document::KeySource;
-use crate::tally::Tally;
+use crate::tally::{Quorum, Shortfall, Tally};
 use crate::{
-    AuthError, Authentic, AuthenticTrust, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey, frame_digest,
-    manifest_id,
+    AlgSet, AuthError, Authentic, AuthenticTrust, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey,
+    frame_digest, manifest_id,
 };
 
 /// A key and the one role it serves.
@@ -36,16 +36,34 @@ impl fmt::Debug for TrustedKey<'_> {
 pub struct TrustTerms {
     /// Its place in the chain of trust documents, from 1.
     pub version: u32,
+    /// Manifests of a higher epoch are refused. Only a trust document opens the next, so that a stolen release key cannot
+    /// use up the orders there are.
+    pub epoch: u16,
     /// Manifests of a lower order are refused.
     pub min_order: Order,
-    /// Distinct keys that must sign in each role.
+    /// Distinct keys that must sign in each role; 0 counts as 1. A role without keys has no say: nobody approves, or
+    /// nothing can follow.
     pub thresholds: Thresholds,
+    /// Roles in which a classical and a post-quantum signature must be among those that count.
+    pub hybrid: Roles,
 }
 
 impl TrustTerms {
-    /// The beginning of a chain: version 1, every order, one signature.
-    pub const FIRST: Self =
-        Self { version: 1, min_order: Order { epoch: 0, sequence: 0 }, thresholds: Thresholds::ONE };
+    /// The beginning of a chain: version 1, epoch 0 from its first sequence on, one signature.
+    pub const FIRST: Self = Self {
+        version: 1,
+        epoch: 0,
+        min_order: Order { epoch: 0, sequence: 0 },
+        thresholds: Thresholds::ONE,
+        hybrid: Roles::NONE,
+    };
+}
+
+/// The orders a trust accepts: from the lowest to the end of the last open epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenOrders {
+    pub(crate) min: Order,
+    pub(crate) epoch: u16,
 }
 
 /// The keys a device believes.
@@ -126,6 +144,12 @@ impl<'k> Trust<'k> {
         self.terms.version
     }
 
+    /// Manifests of a higher epoch are refused.
+    #[must_use]
+    pub const fn epoch(&self) -> u16 {
+        self.terms.epoch
+    }
+
     /// Manifests of a lower order are refused.
     #[must_use]
     pub const fn min_order(&self) -> Order {
@@ -153,9 +177,10 @@ impl<'k> Trust<'k> {
         hash.finish()
     }
 
-    /// Checks the signatures of `frame` in `role` and, only then, reads the manifest inside.
+    /// Checks the signatures of `frame` in `role`, which is [`Role::Release`], and, only then, reads the manifest inside.
     ///
-    /// Work is bounded: at most eight signatures are looked at, and only those whose key id is known are computed.
+    /// Where this trust has approval keys, they must have signed as well, to their threshold. Work is bounded: at most eight
+    /// signatures are looked at, and only those whose key id is known are computed.
     ///
     /// # Errors
     /// [`AuthError`]; tell a peer no more than "not authentic".
@@ -167,21 +192,42 @@ impl<'k> Trust<'k> {
             // An approval alone must never become a proof of a release.
             return Err(AuthError::WrongRole(role));
         }
-        let signed = self.count_signatures(&frame, role);
-        let needed = self.threshold(role);
-        match (signed.known(), signed.good()) {
-            (0, _) => return Err(AuthError::UnknownKey),
-            (_, 0) => return Err(AuthError::BadSignature),
-            (_, found) if found < needed => return Err(AuthError::BelowThreshold { found, needed }),
-            _ => {}
-        }
+        let release = self.signed(&frame, role)?;
+        let approval = self.approved(&frame)?;
         let manifest =
             Manifest::decode_unauthenticated(frame.payload_unauthenticated()).map_err(AuthError::Manifest)?;
-        Ok(Authentic::new(manifest, manifest_id(&frame), signed, needed, self.min_order()))
+        let open = OpenOrders { min: self.min_order(), epoch: self.epoch() };
+        Ok(Authentic { manifest, id: manifest_id(&frame), release, approval, open })
+    }
+
+    /// The signatures in `role`, if they are enough.
+    pub(crate) fn signed(&self, frame: &Frame<'_>, role: Role) -> Result<Quorum, AuthError> {
+        let quorum = self.quorum(frame, role);
+        let Err(shortfall) = quorum.check(AlgSet::ALL) else { return Ok(quorum) };
+        Err(match shortfall {
+            _ if quorum.tally.known() == 0 => AuthError::UnknownKey,
+            Shortfall::Count { found: 0, .. } => AuthError::BadSignature,
+            Shortfall::Count { found, needed } => AuthError::BelowThreshold { found, needed },
+            Shortfall::Family => AuthError::NotHybrid(role),
+        })
+    }
+
+    /// The operators' signatures, if there are operators.
+    fn approved(&self, frame: &Frame<'_>) -> Result<Option<Quorum>, AuthError> {
+        let role = Role::Approval;
+        if !self.has_keys(role) {
+            return Ok(None);
+        }
+        let quorum = self.quorum(frame, role);
+        match quorum.check(AlgSet::ALL) {
+            Ok(()) => Ok(Some(quorum)),
+            Err(Shortfall::Count { found, needed }) => Err(AuthError::NotApproved { found, needed }),
+            Err(Shortfall::Family) => Err(AuthError::NotHybrid(role)),
+        }
     }
 
     /// Counts the distinct keys of `role` whose signature is good.
-    pub(crate) fn count_signatures(&self, frame: &Frame<'_>, role: Role) -> Tally {
+    pub(crate) fn quorum(&self, frame: &Frame<'_>, role: Role) -> Quorum {
         let content = frame_digest(frame);
         let mut tally = Tally::NONE;
         for entry in frame.signatures() {
@@ -190,7 +236,9 @@ impl<'k> Trust<'k> {
             let Some(verdict) = self.verify(role, &entry, &tbs) else { continue };
             tally.add(entry.alg, Hardened::of(verdict.is_ok()).passed());
         }
-        tally
+        let hybrid = self.terms.hybrid.contains(role);
+        // A pinned threshold of 0 must not let anything unsigned in.
+        Quorum { tally, needed: self.threshold(role).max(1), hybrid }
     }
 
     /// The verdict of the key that `entry` names; `None` if this trust has no such key in `role`.
@@ -210,12 +258,12 @@ impl<'k> Trust<'k> {
         keys.iter().find(named).map(|trusted| trusted.key.verify(tbs, entry.bytes))
     }
 
-    /// Whether anything can follow this trust.
-    pub(crate) fn has_root_keys(&self) -> bool {
+    /// Whether anybody could sign in `role`.
+    pub(crate) fn has_keys(&self, role: Role) -> bool {
         match self.keys {
-            Keys::Pinned(keys) => keys.iter().any(|trusted| trusted.role == Role::Root),
-            // The reader refuses documents without.
-            Keys::Document(_) => true,
+            Keys::Pinned(keys) => keys.iter().any(|trusted| trusted.role == role),
+            // The reader refuses documents with keys and no threshold, and the other way round.
+            Keys::Document(_) => self.threshold(role) > 0,
         }
     }
 }

@@ -53,6 +53,7 @@ fn state() -> DeviceState<'static> {
             device: DeviceId::new([3; 16]),
         },
         running: Some(Order { epoch: 0, sequence: 4 }),
+        now: None,
         floor: SecurityVersion(3),
         rejected: &[],
         target: TargetSlot {

@@ -314,6 +314,7 @@ fn admit(trust: &Trust<'_>, bootloader: AlgSet, bytes: &[u8]) -> Result<AlgSet, 
             device: DeviceId::new([3; 16]),
         },
         running: None,
+        now: None,
         floor: SecurityVersion(0),
         rejected: &[],
         target: TargetSlot {

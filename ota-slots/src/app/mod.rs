@@ -135,6 +135,7 @@ impl<'a, S> App<'a, S> {
         DeviceState {
             identity: self.policy.identity,
             running: Some(self.order()),
+            now: None,
             floor: self.snapshot.floor(),
             rejected: &self.rejected,
             target: self.layout.target(self.slot.other()),

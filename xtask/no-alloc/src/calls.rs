@@ -43,6 +43,7 @@ pub(crate) fn verify() {
             device: [3; 16].into(),
         },
         running: None,
+        now: None,
         floor: SecurityVersion(0),
         rejected: &[],
         target: TargetSlot {
