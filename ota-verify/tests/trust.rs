@@ -1,54 +1,20 @@
 //! The chain of trust documents: what a bootloader adopts, and one test per way to make it adopt something else.
 
-use ed25519_dalek::ed25519::signature::Signer as _;
+#[path = "common/device.rs"]
+mod device;
+
+use device::{Key, Refused, ed25519, p256};
 use ota_manifest::{
-    ChunkSize, ClassId, DecodeError, DeviceId, Frame, KeyDraft, Kind, MAX_TRUST_ENVELOPE, ManifestDraft,
-    Order, Role, SecurityVersion, Thresholds, TrustDraft, VendorId, Version,
+    DecodeError, Frame, KeyDraft, Kind, MAX_TRUST_ENVELOPE, Order, Role, Thresholds, TrustDraft,
 };
-use ota_verify::sign::{Signature, Signer, SignerError, describe_image, seal, seal_manifest, seal_trust};
+use ota_verify::sign::{Signer, seal, seal_manifest, seal_trust};
 use ota_verify::{
-    AdmitError, AlgSet, AuthError, AuthenticTrust, Bootloader, DeviceState, Ed25519, Identity, KeyAlgorithm,
-    P256, PublicKey, Sha256, TargetSlot, Tbs, Trust, TrustError, TrustTerms, TrustedKey,
+    AdmitError, AlgSet, AuthError, AuthenticTrust, Bootloader, DeviceState, Ed25519, KeyAlgorithm, P256,
+    Trust, TrustError, TrustTerms, TrustedKey,
 };
-use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 
 const BOTH: &[&dyn KeyAlgorithm] = &[&Ed25519, &P256];
 const ED25519_ALONE: &[&dyn KeyAlgorithm] = &[&Ed25519];
-
-enum Key {
-    Ed25519(Box<ed25519_dalek::SigningKey>),
-    P256(Box<p256::ecdsa::SigningKey>),
-}
-
-fn ed25519(seed: u8) -> Key {
-    Key::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])))
-}
-
-fn p256(seed: u8) -> Key {
-    Key::P256(Box::new(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()))
-}
-
-impl Signer for Key {
-    fn public_key(&self) -> PublicKey {
-        match self {
-            Self::Ed25519(key) => PublicKey::ed25519(key.verifying_key().to_bytes()),
-            Self::P256(key) => {
-                PublicKey::p256(key.verifying_key().to_sec1_point(false).as_bytes().try_into().unwrap())
-            }
-        }
-    }
-
-    fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
-        match self {
-            Self::Ed25519(key) => Signature::new(&key.sign(tbs.as_bytes()).to_bytes()),
-            Self::P256(key) => {
-                let signature: p256::ecdsa::Signature =
-                    key.sign_prehash(Sha256::of(&[tbs.as_bytes()]).as_bytes()).unwrap();
-                Signature::new(&signature.normalize_s().to_bytes())
-            }
-        }
-    }
-}
 
 /// A document with these roots, of which `threshold` must sign, and the release key seed 50.
 fn draft(version: u32, threshold: u8, roots: &[&Key]) -> TrustDraft {
@@ -248,9 +214,10 @@ fn what_is_no_document_is_refused_whoever_signed_it() {
     // A key in two roles, signed all the same: postcard writes what the draft would not.
     let mut buffer = [0; 512];
     let mut payload = draft(2, 1, &[&root]).encode(&mut buffer).unwrap().to_vec();
-    let entries = payload.len() - 35;
+    // At the end: role, algorithm, length and 32 bytes of the second key, and the number of extensions.
+    let entries = payload.len() - 36;
     let (first, second) = payload.split_at_mut(entries);
-    second[2..].copy_from_slice(&first[first.len() - 33..]);
+    second[2..35].copy_from_slice(&first[first.len() - 33..]);
     let twice = seal(Kind::Trust, &payload, &[(&root, Role::Root)]).unwrap();
     assert_eq!(verdict(&[&root], &twice), Some(TrustError::Malformed(DecodeError::KeyOrder)));
     let manifest = release(Order::default(), &[&root]);
@@ -288,47 +255,16 @@ fn pinned_threshold_of_zero_counts_as_one() {
     assert_eq!(verdict, Some(TrustError::NotByOldRoots { found: 0, needed: 1 }));
 }
 
-const FIRMWARE: [u8; 5_000] = [0xAA; 5_000];
-
 fn release(order: Order, signers: &[&Key]) -> Vec<u8> {
-    let mut draft = ManifestDraft::new(VendorId::new([1; 16]), ClassId::new([2; 16]), Version::new(1, 1, 0));
-    draft.order = order;
-    draft.images.push(describe_image(&FIRMWARE, 0x8000, ChunkSize::KIB4).unwrap().image).unwrap();
     let signers: Vec<_> = signers.iter().map(|key| (*key as &dyn Signer, Role::Release)).collect();
-    seal_manifest(&draft, &signers).unwrap()
-}
-
-#[derive(Debug, PartialEq)]
-enum Refused {
-    Auth(AuthError),
-    Admit(AdmitError),
+    seal_manifest(&device::draft(order), &signers).unwrap()
 }
 
 /// What a device with this trust says to a release.
 fn admit(trust: &Trust<'_>, bootloader: AlgSet, bytes: &[u8]) -> Result<AlgSet, Refused> {
-    let state = DeviceState {
-        identity: Identity {
-            vendor: VendorId::new([1; 16]),
-            class: ClassId::new([2; 16]),
-            hardware: 1,
-            device: DeviceId::new([3; 16]),
-        },
-        running: None,
-        now: None,
-        floor: SecurityVersion(0),
-        rejected: &[],
-        target: TargetSlot {
-            link_address: 0x8000,
-            usable: 0x10000,
-            largest_image: 0x10000,
-            erase_page: 4096,
-        },
-        bootloader: Bootloader { version: 1, algorithms: bootloader },
-    };
-    let authentic = trust.authenticate(frame(bytes), Role::Release).map_err(Refused::Auth)?;
-    let algorithms = authentic.algorithms();
-    authentic.admit(&state).map_err(Refused::Admit)?;
-    Ok(algorithms)
+    let state = device::state();
+    let bootloader = Bootloader { algorithms: bootloader, ..state.bootloader };
+    device::verdict(trust, &DeviceState { bootloader, ..state }, bytes)
 }
 
 /// Runs `check` with the trust of a document that follows a pinned root.
@@ -377,8 +313,9 @@ fn order_below_the_lowest_is_refused_although_signed_and_the_lowest_is_not() {
         assert_eq!(admit(trust, AlgSet::ED25519, &signed(1, 7)), Ok(AlgSet::ED25519));
         assert_eq!(admit(trust, AlgSet::ED25519, &signed(2, 0)), Ok(AlgSet::ED25519));
     };
-    documented(BOTH, |d| d.min_order = min, check);
-    pinned(&TrustTerms { min_order: min, ..TrustTerms::FIRST }, &[], check);
+    let withdraw = |d: &mut TrustDraft| (d.epoch, d.min_order) = (2, min);
+    documented(BOTH, withdraw, check);
+    pinned(&TrustTerms { epoch: 2, min_order: min, ..TrustTerms::FIRST }, &[], check);
 }
 
 #[test]
@@ -421,7 +358,7 @@ fn digest_of_a_document_is_that_of_the_same_keys_pinned() {
 fn signed_document_is_frozen_to_the_byte() {
     let (a, b) = (ed25519(1), p256(2));
     let mut draft = draft(2, 2, &[&a, &b]);
-    draft.min_order = Order { epoch: 1, sequence: 300 };
+    (draft.epoch, draft.min_order) = (2, Order { epoch: 1, sequence: 300 });
     let vector: String = include_str!("vectors/trust.hex").split_whitespace().collect();
     let found: String = sealed(&draft, &[&a, &b]).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(found, vector, "bootloaders in the field verify exactly these bytes: bump a format instead");
@@ -438,6 +375,9 @@ fn codes_of_refused_documents_are_frozen() {
         (TrustError::Gap { current: 0, found: 0 }, 0x0706),
         (TrustError::NotByOldRoots { found: 0, needed: 0 }, 0x0707),
         (TrustError::NotByNewRoots { found: 0, needed: 0 }, 0x0708),
+        (TrustError::Lowered, 0x0709),
+        (TrustError::NotHybrid, 0x070A),
+        (TrustError::UnknownExtension(0), 0x070B),
     ];
     for (error, code) in codes {
         assert_eq!(error.code(), code, "{error}");
