@@ -34,6 +34,9 @@ pub enum DecodeError {
     /// A field's value contradicts its meaning.
     #[error("field {0} has a value outside its range")]
     OutOfRange(&'static str),
+    /// A role of a trust document needs more signatures than it has keys, or none where it has keys or cannot do without.
+    #[error("threshold that nobody could meet, or anybody")]
+    Threshold,
     /// Keys of a trust document are not strictly ascending: unsorted, or one is listed twice.
     #[error("keys not strictly ascending")]
     KeyOrder,
@@ -46,6 +49,31 @@ pub enum DecodeError {
     /// Bytes are left over after the last field.
     #[error("{0} bytes left over")]
     Trailing(usize),
+}
+
+impl DecodeError {
+    /// The number in the device's log. Frozen.
+    ///
+    /// ```
+    /// assert_eq!(ota_manifest::DecodeError::NonCanonical.code(), 0x0A02);
+    /// ```
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Truncated => 0x0A01,
+            Self::NonCanonical => 0x0A02,
+            Self::Overflow => 0x0A03,
+            Self::UnknownTag(_) => 0x0A04,
+            Self::TooMany { .. } => 0x0A05,
+            Self::Empty(_) => 0x0A06,
+            Self::OutOfRange(_) => 0x0A07,
+            Self::Threshold => 0x0A08,
+            Self::KeyOrder => 0x0A09,
+            Self::ExtensionOrder => 0x0A0A,
+            Self::ConflictingImages => 0x0A0B,
+            Self::Trailing(_) => 0x0A0C,
+        }
+    }
 }
 
 /// Why a byte string is not an envelope frame.
@@ -82,6 +110,29 @@ pub enum FrameError {
     /// Bytes follow the last signature.
     #[error("{0} bytes follow the envelope")]
     Trailing(usize),
+}
+
+impl FrameError {
+    /// The number in the device's log. Frozen.
+    ///
+    /// ```
+    /// assert_eq!(ota_manifest::FrameError::NoSignature.code(), 0x0905);
+    /// ```
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Truncated => 0x0901,
+            Self::BadMagic => 0x0902,
+            Self::UnknownFormat(_) => 0x0903,
+            Self::UnknownKind(_) => 0x0904,
+            Self::NoSignature => 0x0905,
+            Self::TooManySignatures(_) => 0x0906,
+            Self::EmptySignature => 0x0907,
+            Self::UnknownAlgorithm(_) => 0x0908,
+            Self::KeyOrder => 0x0909,
+            Self::Trailing(_) => 0x090A,
+        }
+    }
 }
 
 /// Why a text is not an identifier.

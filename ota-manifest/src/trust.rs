@@ -82,7 +82,7 @@ impl<'a> TrustDocument<'a> {
             previous = Some(place);
         }
         if !Role::ALL.iter().all(|role| self.is_reachable(*role)) {
-            return Err(DecodeError::OutOfRange("threshold"));
+            return Err(DecodeError::Threshold);
         }
         let hybrid = |role: &Role| self.hybrid.contains(*role);
         if Role::ALL.iter().filter(|role| hybrid(role)).all(|role| self.can_be_hybrid(*role)) {

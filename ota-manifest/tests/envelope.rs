@@ -1,6 +1,6 @@
 //! Everything that is wrong with a frame, each with its own code.
 
-use ota_manifest::{Frame, FrameError, KeyId, Kind, frame_header};
+use ota_manifest::{DecodeError, Frame, FrameError, KeyId, Kind, frame_header};
 
 fn frame(payload: &[u8], signatures: &[(u8, [u8; 8], &[u8])]) -> Vec<u8> {
     let mut bytes = frame_header(Kind::Manifest, u16::try_from(payload.len()).unwrap()).to_vec();
@@ -63,5 +63,41 @@ fn every_truncation_is_refused() {
     let bytes = frame(b"payload", &[(1, [1; 8], &[7; 64])]);
     for len in 0..bytes.len() {
         assert_eq!(verdict(&bytes[..len]), Some(FrameError::Truncated), "{len}");
+    }
+}
+
+#[test]
+fn codes_in_the_devices_log_are_frozen() {
+    let frame = [
+        (FrameError::Truncated, 0x0901),
+        (FrameError::BadMagic, 0x0902),
+        (FrameError::UnknownFormat(0), 0x0903),
+        (FrameError::UnknownKind(0), 0x0904),
+        (FrameError::NoSignature, 0x0905),
+        (FrameError::TooManySignatures(0), 0x0906),
+        (FrameError::EmptySignature, 0x0907),
+        (FrameError::UnknownAlgorithm(0), 0x0908),
+        (FrameError::KeyOrder, 0x0909),
+        (FrameError::Trailing(0), 0x090A),
+    ];
+    for (error, code) in frame {
+        assert_eq!(error.code(), code, "{error}");
+    }
+    let decode = [
+        (DecodeError::Truncated, 0x0A01),
+        (DecodeError::NonCanonical, 0x0A02),
+        (DecodeError::Overflow, 0x0A03),
+        (DecodeError::UnknownTag(0), 0x0A04),
+        (DecodeError::TooMany { found: 0, limit: 0 }, 0x0A05),
+        (DecodeError::Empty(""), 0x0A06),
+        (DecodeError::OutOfRange(""), 0x0A07),
+        (DecodeError::Threshold, 0x0A08),
+        (DecodeError::KeyOrder, 0x0A09),
+        (DecodeError::ExtensionOrder, 0x0A0A),
+        (DecodeError::ConflictingImages, 0x0A0B),
+        (DecodeError::Trailing(0), 0x0A0C),
+    ];
+    for (error, code) in decode {
+        assert_eq!(error.code(), code, "{error}");
     }
 }

@@ -128,7 +128,7 @@ fn key_listed_twice_or_in_two_roles_is_refused() {
 
 #[test]
 fn threshold_of_zero_and_unreachable_thresholds_are_refused() {
-    let bad = Some(DecodeError::OutOfRange("threshold"));
+    let bad = Some(DecodeError::Threshold);
     assert_eq!(verdict(|d| d.thresholds.root = 0), bad);
     assert_eq!(verdict(|d| d.thresholds.root = 2), bad);
     assert_eq!(verdict(|d| d.thresholds.release = 0), bad);
