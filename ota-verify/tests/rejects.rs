@@ -3,13 +3,13 @@
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ota_manifest::{
-    ChunkSize, ClassId, DeviceId, ExtensionDraft, Frame, HardwareRange, ManifestDraft, ManifestId, Order,
-    PayloadDraft, Role, SecurityVersion, VendorId, Version,
+    ChunkSize, ClassId, DependencyDraft, DeviceId, ExtensionDraft, Frame, HardwareRange, ImageDraft,
+    MAX_ENVELOPE, ManifestDraft, ManifestId, Order, PayloadDraft, Role, SecurityVersion, VendorId, Version,
 };
 use ota_verify::sign::{SealError, Signature, Signer, SignerError, describe_image, seal_manifest};
 use ota_verify::{
     AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519Key, Identity, ProofError, PublicKey,
-    TargetSlot, Tbs, Trust, TrustedKey, VerifiedImage,
+    TargetSlot, Tbs, Trust, TrustTerms, TrustedKey, VerifiedImage,
 };
 
 const FIRMWARE: [u8; 10_000] = [0x55; 10_000];
@@ -76,10 +76,21 @@ enum Verdict {
 
 /// The whole chain, as a device walks it, with release key seed 7.
 fn prove(envelope: &[u8], state: &DeviceState<'_>, firmware: &[u8]) -> Result<VerifiedImage, Verdict> {
+    prove_on(0, envelope, state, firmware)
+}
+
+fn prove_on(
+    epoch: u16,
+    envelope: &[u8],
+    state: &DeviceState<'_>,
+    firmware: &[u8],
+) -> Result<VerifiedImage, Verdict> {
+    let terms = TrustTerms { epoch, ..TrustTerms::FIRST };
     let key = Key::seeded(7).public();
     let keys = [TrustedKey::new(Role::Release, &key)];
     let frame = Frame::parse(envelope).map_err(|_| Verdict::Frame)?;
-    let authentic = Trust::pinned(&keys).authenticate(frame, Role::Release).map_err(Verdict::Auth)?;
+    let trust = Trust::pinned_on(&terms, &keys);
+    let authentic = trust.authenticate(frame, Role::Release).map_err(Verdict::Auth)?;
     let mut stream = authentic.admit(state).map_err(Verdict::Admit)?.into_stream();
     firmware.chunks(777).for_each(|bytes| stream.update(bytes));
     stream.finish().map_err(Verdict::Proof)
@@ -90,9 +101,18 @@ fn sealed(draft: &ManifestDraft) -> Vec<u8> {
 }
 
 fn refusal(change: impl FnOnce(&mut ManifestDraft), state: &DeviceState<'_>) -> Option<Verdict> {
+    refusal_on(0, change, state)
+}
+
+/// As [`refusal`], of a device whose trust has opened epochs up to `epoch`.
+fn refusal_on(
+    epoch: u16,
+    change: impl FnOnce(&mut ManifestDraft),
+    state: &DeviceState<'_>,
+) -> Option<Verdict> {
     let mut draft = draft();
     change(&mut draft);
-    prove(&sealed(&draft), state, &FIRMWARE).err()
+    prove_on(epoch, &sealed(&draft), state, &FIRMWARE).err()
 }
 
 fn admit_refusal(change: impl FnOnce(&mut ManifestDraft)) -> Option<AdmitError> {
@@ -235,6 +255,48 @@ fn contents_a_format_1_device_does_not_know_are_refused_each_with_its_code() {
 }
 
 #[test]
+fn stepping_stone_is_asked_for_when_a_release_is_chosen_and_not_at_boot() {
+    let verdict = |epoch, range: (u32, Option<u32>), running| {
+        let (min_sequence, max_sequence) = range;
+        let dependency = DependencyDraft { component: 0, min_sequence, max_sequence };
+        let depends = |d: &mut ManifestDraft| {
+            d.order.epoch = epoch;
+            d.dependencies.push(dependency).unwrap();
+        };
+        refusal_on(1, depends, &DeviceState { running, ..state() })
+    };
+    let runs = |epoch, sequence| Some(Order { epoch, sequence });
+    let unmet = Some(Verdict::Admit(AdmitError::UnmetDependency));
+    assert_eq!(verdict(0, (4, None), runs(0, 4)), None);
+    assert_eq!(verdict(0, (5, None), runs(0, 4)), unmet);
+    assert_eq!(verdict(0, (1, Some(4)), runs(0, 4)), None);
+    assert_eq!(verdict(0, (1, Some(3)), runs(0, 4)), unmet);
+    assert_eq!(verdict(1, (4, None), runs(0, 4)), unmet, "sequences of two epochs do not compare");
+    assert_eq!(verdict(0, (5, None), None), None, "what it was installed over is gone at boot");
+    let other = DependencyDraft { component: 1, min_sequence: 0, max_sequence: None };
+    assert_eq!(admit_refusal(|d| d.dependencies.push(other).unwrap()), Some(AdmitError::UnmetDependency));
+}
+
+#[test]
+fn image_that_travels_as_it_is_is_found_behind_a_compressed_one_and_a_delta() {
+    let raw = draft().images[0].clone();
+    let digest = raw.digest;
+    let compressed = PayloadDraft::Compressed { codec: 0, size: 9, digest, chunk_root: digest };
+    let delta = PayloadDraft::Delta { codec: 0, base: digest, size: 9, digest, chunk_root: digest };
+    let three = |d: &mut ManifestDraft| {
+        d.images[0].payload = compressed.clone();
+        d.images.push(ImageDraft { payload: delta.clone(), ..raw.clone() }).unwrap();
+        d.images.push(raw.clone()).unwrap();
+    };
+    assert_eq!(refusal(three, &state()), None);
+    let two = |d: &mut ManifestDraft| {
+        three(d);
+        d.images.pop();
+    };
+    assert_eq!(admit_refusal(two), Some(AdmitError::UnsupportedPayload));
+}
+
+#[test]
 fn image_is_bounded_by_its_own_room_and_by_what_it_shares_with_the_leaf_list() {
     // 10 000 bytes are three pages of 4 KiB, and three leaves a fourth.
     let verdict = |usable, largest_image, erase_page| {
@@ -273,10 +335,50 @@ fn envelope_without_signer_or_with_one_key_twice_is_not_made() {
 }
 
 #[test]
-fn minimal_envelope_is_at_most_220_bytes_with_one_signature_and_295_with_two() {
-    assert!(sealed(&draft()).len() <= 220, "{}", sealed(&draft()).len());
-    let both =
-        seal_manifest(&draft(), &[(&Key::seeded(7), Role::Release), (&Key::seeded(8), Role::Approval)])
-            .unwrap();
-    assert!(both.len() <= 295, "{}", both.len());
+fn minimal_envelope_is_at_most_220_bytes_for_one_image_and_295_for_two() {
+    let one = sealed(&draft()).len();
+    let mut two = draft();
+    let other = describe_image(&[0x66; 10_000], 0x4_8000, ChunkSize::KIB4).unwrap().image;
+    two.images.push(other).unwrap();
+    let two = sealed(&two).len();
+    println!("one image: {one} bytes, two: {two}");
+    assert!(one <= 220 && two <= 295, "{one}, {two}");
+}
+
+#[test]
+fn largest_classical_envelope_is_at_most_1536_bytes() {
+    let digest = draft().images[0].digest;
+    let mut draft = draft();
+    draft.order = Order { epoch: u16::MAX, sequence: u32::MAX };
+    draft.security_version = SecurityVersion(u32::MAX);
+    draft.classes = (1..5).map(|n| ClassId::new([n; 16])).collect();
+    draft.hardware = HardwareRange::new(u16::MAX, u16::MAX).unwrap();
+    draft.version = Version { build: u32::MAX, ..Version::new(u16::MAX, u16::MAX, u16::MAX) };
+    (draft.issued, draft.not_after) = (u64::MAX, Some(u64::MAX));
+    draft.target = Some(DeviceId::new([3; 16]));
+    (draft.min_bootloader, draft.confirm_window_s, draft.trial_attempts) = (u16::MAX, u16::MAX, u8::MAX);
+    let delta =
+        PayloadDraft::Delta { codec: u8::MAX, base: digest, size: u32::MAX, digest, chunk_root: digest };
+    draft.images = (0..4)
+        .map(|n| ImageDraft {
+            component: 0,
+            link_address: u32::MAX - n,
+            size: u32::MAX,
+            digest,
+            chunk_log2: 16,
+            chunk_root: digest,
+            payload: delta.clone(),
+        })
+        .collect();
+    let dependency = DependencyDraft { component: 0, min_sequence: u32::MAX, max_sequence: Some(u32::MAX) };
+    draft.dependencies = core::iter::repeat_n(dependency, 4).collect();
+    let extension = ExtensionDraft { id: 0, critical: true, bytes: [0xEE; 64].into_iter().collect() };
+    draft.extensions = (0..4).map(|n| ExtensionDraft { id: u16::MAX - n, ..extension.clone() }).collect();
+    let keys: Vec<_> = (1..=8).map(Key::seeded).collect();
+    let signers: Vec<_> = keys.iter().map(|key| (key as &dyn Signer, Role::Release)).collect();
+    let four = seal_manifest(&draft, &signers[..4]).unwrap().len();
+    println!("everything at its largest and four signatures: {four} bytes");
+    assert!(four <= MAX_ENVELOPE);
+    // What would be longer is not made: no device has to find out.
+    assert!(matches!(seal_manifest(&draft, &signers), Err(SealError::TooLarge(_))));
 }
