@@ -336,6 +336,10 @@ fn refusal(error: &AdmitError) -> Refusal {
         AdmitError::NotNewer | AdmitError::BelowMinOrder => Refusal::NotNewer,
         AdmitError::BelowFloor => Refusal::BelowFloor,
         AdmitError::RejectedBefore => Refusal::RejectedBefore,
+        AdmitError::Expired => Refusal::Expired,
+        AdmitError::UnmetDependency | AdmitError::EpochNotOpen | AdmitError::BootloaderTooOld { .. } => {
+            Refusal::NotYet
+        }
         AdmitError::NoImageForSlot | AdmitError::TooLarge { .. } => Refusal::NoFittingImage,
         _ => Refusal::Unsupported,
     }

@@ -105,6 +105,8 @@ fn ups() -> Vec<Up> {
         refused(Refusal::RejectedBefore),
         refused(Refusal::Busy),
         refused(Refusal::Gone),
+        refused(Refusal::Expired),
+        refused(Refusal::NotYet),
         back(RollbackReason::AttemptsExhausted, ResetCause::Unknown),
         back(RollbackReason::SelfTest, ResetCause::PowerOn),
         back(RollbackReason::Unproven, ResetCause::BrownOut),

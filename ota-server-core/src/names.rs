@@ -56,6 +56,8 @@ names!(Refusal {
     RejectedBefore => "rejected_before",
     Busy => "busy",
     Gone => "gone",
+    Expired => "expired",
+    NotYet => "not_yet",
 });
 
 names!(FailedStage {

@@ -107,6 +107,10 @@ pub enum Refusal {
     Busy = 8,
     /// The job or object is not, or no longer, there.
     Gone = 9,
+    /// Its end of validity is past.
+    Expired = 10,
+    /// Something has to come first: a release in between, a trust document that opens its epoch, another bootloader.
+    NotYet = 11,
 }
 
 /// Where a job failed that had begun.
