@@ -94,7 +94,6 @@ pub struct ProveSlot<'a> {
     policy: &'a Policy<'a>,
     site: Site,
     running: Option<Order>,
-    now: None,
     floor: SecurityVersion,
     tries: u8,
     /// What has been fed so far; `None` while the envelope is read.
@@ -141,6 +140,8 @@ impl<'a> ProveSlot<'a> {
         let state = DeviceState {
             identity: self.policy.identity,
             running: self.running,
+            // Who has come to run may go on: a bootloader knows no time, and an end of validity stops nothing that is there.
+            now: None,
             floor: self.floor,
             // Looked at before a slot is filled; what is there now is proven, not chosen.
             rejected: &[],

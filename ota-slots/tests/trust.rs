@@ -59,8 +59,14 @@ fn release_key(number: u8) -> Key {
 
 /// A document with these release keys, signed by the roots of the version before it and its own.
 fn document(version: u32, releases: &[u8]) -> Vec<u8> {
+    opening(version, 0, Order::default(), releases)
+}
+
+/// As [`document`], with epochs open to `epoch` and orders below `min_order` withdrawn.
+fn opening(version: u32, epoch: u16, min_order: Order, releases: &[u8]) -> Vec<u8> {
     let (old, new) = (root(version - 1), root(version));
     let mut draft = TrustDraft::new(version);
+    (draft.epoch, draft.min_order) = (epoch, min_order);
     draft.keys.push(new.public_key().draft(Role::Root)).unwrap();
     for number in releases {
         draft.keys.push(release_key(*number).public_key().draft(Role::Release)).unwrap();
@@ -93,11 +99,22 @@ fn image(
     keys: &[u8],
     security: u32,
 ) -> Image {
-    let bytes: Vec<u8> =
-        (0..2000u16).map(|byte| byte.wrapping_mul(31).to_be_bytes()[1] ^ number.to_be_bytes()[1]).collect();
+    image_of(layout, policy, Order { epoch: 0, sequence: u32::from(number) }, slot, keys, security)
+}
+
+fn image_of(
+    layout: &Layout,
+    policy: &Policy<'_>,
+    order: Order,
+    slot: SlotId,
+    keys: &[u8],
+    security: u32,
+) -> Image {
+    let [.., number] = order.sequence.to_be_bytes();
+    let bytes: Vec<u8> = (0..2000u16).map(|byte| byte.wrapping_mul(31).to_be_bytes()[1] ^ number).collect();
     let mut draft =
-        ManifestDraft::new(policy.identity.vendor, policy.identity.class, Version::new(number, 0, 0));
-    draft.order = Order { epoch: 0, sequence: u32::from(number) };
+        ManifestDraft::new(policy.identity.vendor, policy.identity.class, Version::new(number.into(), 0, 0));
+    draft.order = order;
     draft.security_version = SecurityVersion(security);
     let chunk = ChunkSize::from_log2(10).unwrap();
     let described = describe_image(&bytes, layout.slot(slot).link_address, chunk).unwrap();
@@ -274,9 +291,13 @@ impl Device {
 
     /// Stages release 2 and, if `request`ed, asks for its boot. The application reads the trust in force for itself.
     fn update(&mut self, keys: &[u8], security: u32, request: bool) {
+        self.update_to(Order { epoch: 0, sequence: 2 }, keys, security, request);
+    }
+
+    fn update_to(&mut self, order: Order, keys: &[u8], security: u32, request: bool) {
         let (layout, pinned, slot) = (self.layout, self.policy, self.running());
         let linked = if layout.strategy().moves() { SlotId::A } else { slot.other() };
-        let Image { bytes, leaves, envelope } = image(layout, pinned, 2, linked, keys, security);
+        let Image { bytes, leaves, envelope } = image_of(layout, pinned, order, linked, keys, security);
         let guard = self.run(Guard::read(layout));
         let mut memory = [0; TRUST_MEMORY];
         let len = self.run(guard.read_trust(&mut memory, layout));
@@ -358,6 +379,49 @@ mod adoption {
         device.offer(&chain(4)).unwrap();
         assert_eq!(device.boot().unwrap().adoption, Some(Ok(())));
         assert_eq!(device.boot().unwrap().trust, 4);
+    }
+
+    #[test]
+    fn device_on_version_5_does_not_adopt_version_7() {
+        let mut device = Device::with_trust(Strategy::DirectXip, 5);
+        device.offer(&document(7, &[2])).unwrap();
+        for _ in 0..3 {
+            let ran = device.boot().unwrap();
+            assert_eq!((ran.trust, ran.adoption), (5, None));
+        }
+    }
+
+    /// The thief of release key 1 has made devices run the last order of epoch 0, so that no release is newer.
+    #[test]
+    fn fast_forward_by_a_stolen_key_is_recovered_from_by_a_new_epoch() {
+        let order = |epoch, sequence| Order { epoch, sequence };
+        for strategy in STRATEGIES {
+            let mut device = Device::new(strategy);
+            device.update_to(order(0, u32::MAX), &[1], 1, true);
+            assert!(device.boot().is_some());
+            device.confirm();
+            assert_eq!(device.boot().unwrap().release, u32::MAX);
+            // To withdraw at once what runs would leave nothing to boot: the bootloader sees to that.
+            let adopt = |device: &mut Device, envelope: &[u8]| {
+                device.offer(envelope).unwrap();
+                device.boot().unwrap().adoption
+            };
+            let at_once = adopt(&mut device, &opening(2, 1, order(1, 0), &[2]));
+            assert!(matches!(at_once, Some(Err(AdoptError::WouldNotBoot(_)))), "{at_once:?}");
+            // First the epoch, then a release in it by another key, then the stolen key and its orders go.
+            assert_eq!(adopt(&mut device, &opening(2, 1, order(0, 0), &[1, 2])), Some(Ok(())));
+            assert_eq!(device.boot().unwrap().trust, 2);
+            device.update_to(order(1, 7), &[2], 1, true);
+            assert!(device.boot().is_some());
+            device.confirm();
+            assert_eq!(adopt(&mut device, &opening(3, 1, order(1, 0), &[2])), Some(Ok(())));
+            let ran = device.boot().unwrap();
+            assert_eq!((ran.trust, ran.state, ran.release), (3, SlotState::Confirmed, 7));
+            // And no document opens the way back.
+            assert_eq!(adopt(&mut device, &opening(4, 0, order(0, 0), &[1, 2])), None);
+            assert_eq!(adopt(&mut device, &opening(4, 1, order(0, 9), &[1, 2])), None);
+            assert_eq!(device.boot().unwrap().trust, 3);
+        }
     }
 
     #[test]
@@ -499,6 +563,50 @@ mod power_cuts {
     fn at_any_operation_of_a_later_adoption_leave_the_old_or_the_new_document_in_force() {
         sweep(Strategy::DirectXip, 2);
         sweep(Strategy::SwapOffset, 3);
+    }
+
+    /// Offers what follows the trust in force, until version 5 is. Ends early if power fails.
+    fn follow(device: &mut Device) -> Option<u32> {
+        let mut trust = device.boot()?.trust;
+        for _ in 0..12 {
+            if trust == 5 {
+                return Some(5);
+            }
+            if device.offer(&chain(trust + 1)).is_err() && !device.flash.is_powered() {
+                return None;
+            }
+            let ran = device.boot()?;
+            assert_eq!((ran.state, ran.release), (SlotState::Confirmed, 1));
+            assert!(ran.trust >= trust, "{} after {trust}", ran.trust);
+            trust = ran.trust;
+        }
+        Some(trust)
+    }
+
+    fn journey(strategy: Strategy) {
+        let before = Device::new(strategy);
+        let mut undisturbed = before.clone();
+        assert_eq!(follow(&mut undisturbed), Some(5));
+        let operations = undisturbed.flash.operations();
+        for operation in 0..operations {
+            for mode in CutMode::ALL {
+                let cut = Cut { operation, mode };
+                let mut device = before.reseeded(operation as u64);
+                device.flash.cut(cut);
+                let _ = follow(&mut device);
+                assert!(device.flash.cut_fired(), "{cut:?}");
+                device.flash.power_on();
+                assert_eq!(follow(&mut device), Some(5), "{cut:?}");
+                assert_eq!(device.flash.violations(), 0, "{cut:?}");
+            }
+        }
+        println!("{operations} operations, {} cuts", operations * CutMode::ALL.len());
+    }
+
+    #[test]
+    fn at_any_operation_of_a_chain_from_1_to_5_do_not_keep_the_device_from_5() {
+        journey(Strategy::DirectXip);
+        journey(Strategy::SwapOffset);
     }
 
     /// A cell of the guard region that was almost written reads either way. Nothing irreversible may be done on its word:
