@@ -29,11 +29,6 @@ impl Image {
         self.size.div_ceil(self.chunk_size.bytes())
     }
 
-    /// Whether both are the same bytes at the same place, however they travel.
-    pub(crate) fn is_same_flash(&self, other: &Self) -> bool {
-        Self { payload: Payload::Raw, ..*self } == Self { payload: Payload::Raw, ..*other }
-    }
-
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let image = Self {
             component: reader.u8()?,
@@ -45,6 +40,32 @@ impl Image {
             payload: Payload::read(reader)?,
         };
         if image.size == 0 { Err(DecodeError::OutOfRange("image size")) } else { Ok(image) }
+    }
+}
+
+/// The bytes of an [`Image`] that say what ends up in flash, as they stand in the manifest: all but how they travel. What is
+/// canonical can be compared as it is, without two images on a bootloader's stack.
+pub(crate) struct InFlash<'a> {
+    link_address: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> InFlash<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let start = reader.rest();
+        reader.u8()?;
+        let link_address = reader.u32()?;
+        reader.u32()?;
+        // Digest, chunk size and chunk root.
+        reader.bytes(32 + 1 + 32)?;
+        let bytes = start.get(..start.len() - reader.rest().len()).ok_or(DecodeError::Truncated)?;
+        Payload::read(reader)?;
+        Ok(Self { link_address, bytes })
+    }
+
+    /// Whether both claim one place for different bytes.
+    pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
+        self.link_address == other.link_address && self.bytes != other.bytes
     }
 }
 

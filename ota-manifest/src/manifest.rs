@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 
 use crate::codec::Reader;
+use crate::image::InFlash;
 use crate::{ClassId, DecodeError, DeviceId, Image, Order, SecurityVersion, VendorId, Version};
 
 /// Most classes in a manifest.
@@ -106,9 +107,8 @@ impl<'a> Manifest<'a> {
 
     /// What is in a slot is proven by the first image for its address, whichever was fetched.
     fn conflicting_images(&self) -> bool {
-        let mut images = self.images.iter();
-        images
-            .any(|image| self.image_for(image.link_address).is_some_and(|first| !first.is_same_flash(&image)))
+        let in_flash = || self.images.read_as::<InFlash<'_>>();
+        in_flash().any(|image| in_flash().any(|other| image.conflicts_with(&other)))
     }
 
     /// The first image linked for `link_address`, if there is one. Others for that address are the same bytes in flash.
@@ -191,9 +191,14 @@ impl<'a, T: Entry<'a>> Entries<'a, T> {
 
     /// Walks the entries.
     pub fn iter(&self) -> impl Iterator<Item = T> + use<'a, T> {
+        self.read_as()
+    }
+
+    /// Reads something else from the same bytes.
+    fn read_as<U: Entry<'a>>(&self) -> impl Iterator<Item = U> + use<'a, T, U> {
         let mut reader = Reader::new(self.bytes);
         // Every entry was read once when the whole was; a second reading cannot fail.
-        (0..self.count).map_while(move |_| T::read(&mut reader).ok())
+        (0..self.count).map_while(move |_| U::read(&mut reader).ok())
     }
 }
 
@@ -243,6 +248,12 @@ impl<'a> Entry<'a> for ClassId {
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for Image {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Self::read(reader)
+    }
+}
+
+impl<'a> Entry<'a> for InFlash<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Self::read(reader)
     }

@@ -155,12 +155,20 @@ fn check_dependencies(manifest: &Manifest<'_>, running: Option<Order>) -> Result
 
 /// The first image for the slot that travels in a way known here.
 fn choose_image(manifest: &Manifest<'_>, target: TargetSlot) -> Result<(u8, Image), AdmitError> {
-    let for_slot = |(_, image): &(u8, Image)| image.link_address == target.link_address;
-    let mut images = (0u8..).zip(manifest.images.iter()).filter(for_slot).peekable();
-    images.peek().ok_or(AdmitError::NoImageForSlot)?;
-    let (index, image) =
-        images.find(|(_, image)| image.payload == Payload::Raw).ok_or(AdmitError::UnsupportedPayload)?;
-    if fits(&image, target) { Ok((index, image)) } else { Err(AdmitError::TooLarge { size: image.size }) }
+    let mut refusal = AdmitError::NoImageForSlot;
+    for (index, image) in (0u8..).zip(manifest.images.iter()) {
+        if image.link_address != target.link_address {
+            continue;
+        }
+        if image.payload != Payload::Raw {
+            refusal = AdmitError::UnsupportedPayload;
+        } else if fits(&image, target) {
+            return Ok((index, image));
+        } else {
+            return Err(AdmitError::TooLarge { size: image.size });
+        }
+    }
+    Err(refusal)
 }
 
 /// Whether the slot has room for the image, and for the image and its leaf list. What overflows does not fit.

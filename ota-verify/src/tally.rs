@@ -43,8 +43,8 @@ impl Quorum {
 pub(crate) struct Tally {
     /// Signatures that named a trusted key, good or not.
     known: u8,
-    /// Four bits for each algorithm number; an envelope has at most 8 signatures.
-    good: u32,
+    /// Four bits for each algorithm number from 1 on; an envelope has at most 8 signatures.
+    good: u16,
 }
 
 impl Tally {
@@ -53,7 +53,7 @@ impl Tally {
     /// Notes a signature that names a trusted key of algorithm `alg`.
     pub(crate) fn add(&mut self, alg: Alg, good: bool) {
         self.known += 1;
-        self.good += u32::from(good) << (4 * alg as u8);
+        self.good += u16::from(good) << Self::shift(alg);
     }
 
     pub(crate) const fn known(self) -> u8 {
@@ -71,8 +71,12 @@ impl Tally {
     }
 
     const fn of(self, alg: Alg) -> u8 {
-        let [low, ..] = (self.good >> (4 * alg as u8)).to_le_bytes();
+        let [low, ..] = (self.good >> Self::shift(alg)).to_le_bytes();
         low & 0x0F
+    }
+
+    const fn shift(alg: Alg) -> u8 {
+        4 * (alg as u8 - 1)
     }
 }
 
