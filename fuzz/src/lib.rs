@@ -1,17 +1,25 @@
-//! What the fuzz targets have in common: a device that bytes are turned into, and the judge of what it does.
+//! What the fuzz targets have in common: something that bytes are turned into, and the judge of what it does.
 //!
-//! The device and the reference are those of the tests of `ota-slots`, by their path.
+//! Devices and references are those of the crates' own tests, by their path.
 
 #[path = "../../ota-slots/tests/model/judge.rs"]
 mod judge;
+#[path = "../../ota-manifest/tests/oracle/mod.rs"]
+mod oracle;
 #[path = "../../ota-slots/tests/model/reference.rs"]
 mod reference;
 #[path = "../../ota-slots/tests/rig/mod.rs"]
 mod rig;
 
+pub mod chunk_tree;
+pub mod frame;
+pub mod freshness;
+mod keys;
+pub mod manifest;
 pub mod ops;
 pub mod random;
 pub mod state;
+pub mod trust_chain;
 
 /// A fuzz target.
 #[derive(Debug, Clone, Copy)]
