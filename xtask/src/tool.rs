@@ -33,6 +33,8 @@ pub(crate) enum Tool {
     SoftHsm,
     /// A second opinion on keys, signatures and certificates.
     OpenSsl,
+    /// An emulator of Cortex-M processors that counts instructions.
+    QemuArm,
 }
 
 /// Where programs are that are not in the `PATH` of ordinary users.
@@ -62,6 +64,9 @@ impl Tool {
             Self::Mosquitto => ensure_debian("mosquitto", find("mosquitto").is_some(), "mosquitto"),
             Self::SoftHsm => ensure_debian("softhsm2-util", has_softhsm(), "softhsm2"),
             Self::OpenSsl => ensure_debian("openssl", find("openssl").is_some(), "openssl"),
+            Self::QemuArm => {
+                ensure_debian("qemu-system-arm", find("qemu-system-arm").is_some(), "qemu-system-arm")
+            }
         }
     }
 }

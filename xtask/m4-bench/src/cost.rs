@@ -47,7 +47,10 @@ pub(crate) fn of<R>(call: impl FnOnce() -> R) -> (R, Cost) {
 
 /// Starts the timer anew. A call that is still running when it reaches zero ends the program.
 pub(crate) fn watch() {
-    [0, MAX, 0].into_iter().zip([TIMER[0], TIMER[1], TIMER[2]]).for_each(|(value, register)| set(register, value));
+    [0, MAX, 0]
+        .into_iter()
+        .zip([TIMER[0], TIMER[1], TIMER[2]])
+        .for_each(|(value, register)| set(register, value));
     set(TIMER[0], RUN);
 }
 

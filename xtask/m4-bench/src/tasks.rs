@@ -1,25 +1,30 @@
 //! What programs do, but for the call that is measured.
 
-use ota_manifest::{Digest, Kind, Role};
-use ota_verify::{Sha256, Tbs, VerifyKey};
+use ota_manifest::{Digest, FRAME_HEADER, Frame, Role};
+use ota_verify::{Tbs, VerifyKey, frame_digest};
 
 use crate::start::fail;
 use crate::{Inputs, Report};
 
-/// Verifies a signature over some content. Inputs: public key, signature, content.
+/// Verifies the signature of an envelope. Inputs: public key, envelope with one signature.
+///
+/// What is measured is the check of the signature over the 48 bytes. It must refuse a signature with one bit changed, one
+/// that ends early, and the signature of another payload.
 pub fn signature<K: VerifyKey, const N: usize>(mut inputs: Inputs, key: impl FnOnce([u8; N]) -> K) -> Report {
     let key = key(inputs.array());
-    let (signature, content) = (inputs.field(), inputs.field());
-    let tbs = to_be_signed(&key, content);
+    let envelope = inputs.field();
+    let (tbs, signature) = opened(&key, envelope);
     let mut report = Report::of_good(|| is_good(&key, &tbs, signature));
-    for place in [0, signature.len() / 2, signature.len().saturating_sub(1)] {
-        flip(signature, place);
+    let shorter = signature.split_last().map_or(signature, |(_, shorter)| shorter);
+    report.try_bad(|| is_good(&key, &tbs, shorter));
+    let (end, len) = (envelope.len(), signature.len());
+    // First, middle and last byte of the signature; first byte of the payload.
+    for place in [end - len, end - len / 2, end - 1, FRAME_HEADER] {
+        flip(envelope, place);
+        let (tbs, signature) = opened(&key, envelope);
         report.try_bad(|| is_good(&key, &tbs, signature));
-        flip(signature, place);
+        flip(envelope, place);
     }
-    flip(content, 0);
-    let other = to_be_signed(&key, content);
-    report.try_bad(|| is_good(&key, &other, signature));
     report
 }
 
@@ -46,8 +51,11 @@ pub fn list(mut inputs: Inputs, entries: impl Fn(&[u8]) -> Option<u32>) -> Repor
     report
 }
 
-fn to_be_signed(key: &impl VerifyKey, content: &[u8]) -> Tbs {
-    Tbs::new(Kind::Manifest, key.alg(), Role::Release, &Sha256::of(&[content]))
+/// What is signed, and the signature.
+fn opened<'e>(key: &impl VerifyKey, envelope: &'e [u8]) -> (Tbs, &'e [u8]) {
+    let Ok(frame) = Frame::parse(envelope) else { fail("the inputs hold no envelope") };
+    let Some(entry) = frame.signatures().next() else { fail("an envelope without a signature") };
+    (Tbs::new(frame.kind(), key.alg(), Role::Release, &frame_digest(&frame)), entry.bytes)
 }
 
 /// One place for the call, so that what is measured is what refuses.

@@ -13,13 +13,13 @@ use anyhow::Result;
 
 use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
-use crate::measure::mutants;
+use crate::measure::{mutants, verify};
 use crate::suite::Step;
 use crate::tool::Tool;
-use crate::{no_alloc, quickstart};
+use crate::{m4, no_alloc, quickstart};
 
 /// All checks, in the order they run.
-pub(crate) const STEPS: [Step; 16] = [
+pub(crate) const STEPS: [Step; 17] = [
     Step { name: "fmt", about: "formatting", slow: false, needs: &[Tool::Component("rustfmt")], run: fmt },
     Step {
         name: "clippy",
@@ -48,6 +48,13 @@ pub(crate) const STEPS: [Step; 16] = [
         slow: false,
         needs: &[Tool::ThumbTarget],
         run: no_alloc::check,
+    },
+    Step {
+        name: "verify",
+        about: "what verification costs on an emulated Cortex-M4 is within its limits",
+        slow: true,
+        needs: &m4::TOOLS,
+        run: verify::check,
     },
     Step {
         name: "source",
@@ -135,7 +142,8 @@ const REAL_PARTS: &str = "real-parts";
 /// The members, and what stands outside the workspace.
 fn fmt(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
-    [no_alloc::FOLDER, outside::PEERS, outside::FUZZ].iter().try_for_each(|folder| {
+    let outside = [no_alloc::FOLDER, m4::FOLDER, m4::INPUTS, outside::PEERS, outside::FUZZ];
+    outside.iter().try_for_each(|folder| {
         let manifest = format!("{folder}/Cargo.toml");
         CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
     })

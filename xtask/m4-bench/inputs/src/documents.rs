@@ -1,21 +1,20 @@
 //! A manifest and a trust document with every list full.
 
-use std::path::Path;
-
 use anyhow::{Result, anyhow};
 use ota_manifest::{
     Alg, ClassId, DependencyDraft, Digest, ExtensionDraft, ImageDraft, KeyDraft, ManifestDraft, PayloadDraft,
     Role, TrustDraft, Version,
 };
 
-pub(crate) fn write_all(folder: &Path) -> Result<()> {
-    let mut buffer = [0; 4096];
-    // Four classes, four images, four dependencies, four extensions.
-    crate::write(folder, "manifest-reader", &[&16u32.to_le_bytes(), manifest()?.encode(&mut buffer)?])?;
-    crate::write(folder, "trust-reader", &[&8u32.to_le_bytes(), trust()?.encode(&mut buffer)?])
-}
+/// More than any document takes, bytes.
+const BUFFER: usize = 4096;
+/// Entries of [`manifest`]: classes, images, dependencies, extensions.
+pub(crate) const MANIFEST_ENTRIES: u32 = 16;
+/// Entries of [`trust`]: keys.
+pub(crate) const TRUST_ENTRIES: u32 = 8;
 
-fn manifest() -> Result<ManifestDraft> {
+/// A manifest, encoded.
+pub(crate) fn manifest() -> Result<Vec<u8>> {
     let mut draft = ManifestDraft::new([1; 16].into(), ClassId::new([2; 16]), Version::new(1, 2, 3));
     draft.not_after = Some(2_000_000_000);
     draft.target = Some([3; 16].into());
@@ -31,7 +30,7 @@ fn manifest() -> Result<ManifestDraft> {
         let extension = ExtensionDraft { id: 900 + u16::from(number), critical: false, bytes };
         draft.extensions.push(extension).map_err(|_| full())?;
     }
-    Ok(draft)
+    Ok(draft.encode(&mut [0; BUFFER])?.to_vec())
 }
 
 /// One of each way to travel.
@@ -46,8 +45,8 @@ fn image(number: u8) -> ImageDraft {
     ImageDraft { payload, ..ImageDraft::raw(link_address, 400_000, digest, chunk_root) }
 }
 
-/// Keys of every length, in every role.
-fn trust() -> Result<TrustDraft> {
+/// A trust document, encoded: keys of every length, in every role.
+pub(crate) fn trust() -> Result<Vec<u8>> {
     let mut draft = TrustDraft::new(2);
     draft.thresholds = ota_manifest::Thresholds::ONE;
     let roles = [Role::Root, Role::Release, Role::Approval, Role::Freshness];
@@ -59,7 +58,7 @@ fn trust() -> Result<TrustDraft> {
         };
         draft.keys.push(key).map_err(|_| full())?;
     }
-    Ok(draft)
+    Ok(draft.encode(&mut [0; BUFFER])?.to_vec())
 }
 
 fn full() -> anyhow::Error {

@@ -1,7 +1,7 @@
 //! Writes the inputs of each measured program into a folder: `inputs FOLDER`.
 //!
-//! Everything is made here from fixed seeds, and each signature is checked on this machine before it is written. The
-//! form is that of `m4_bench::Inputs`: fields, each with its length before it.
+//! Everything is made here from fixed seeds, so that figures do not differ from run to run, and each signature is checked on
+//! this machine before it is written. The form is that of `m4_bench::Inputs`: fields, each with its length before it.
 
 mod documents;
 mod signatures;
@@ -21,8 +21,10 @@ fn main() -> Result<()> {
     fs::create_dir_all(folder)?;
     let hashed = content(HASHED);
     write(folder, "sha256", &[Sha256::of(&[&hashed]).as_bytes(), &hashed])?;
-    signatures::write_all(folder)?;
-    documents::write_all(folder)
+    let (manifest, trust) = (documents::manifest()?, documents::trust()?);
+    signatures::write_all(folder, &manifest)?;
+    write(folder, "manifest-reader", &[&documents::MANIFEST_ENTRIES.to_le_bytes(), &manifest])?;
+    write(folder, "trust-reader", &[&documents::TRUST_ENTRIES.to_le_bytes(), &trust])
 }
 
 /// Bytes without a short period.
