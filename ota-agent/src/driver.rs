@@ -32,17 +32,22 @@ pub struct SlotDriver<'a> {
 }
 
 /// Flash, memory to work in, and the watchdog: what [`SlotDriver::perform`] needs beside the work.
-pub struct Bench<'f, F> {
+pub struct Bench<'f, F, const BUFFER: usize = WORK_BUFFER> {
     /// The flash.
     pub flash: &'f mut F,
-    /// Memory to work in.
-    pub buffer: &'f mut [u8; WORK_BUFFER],
+    /// Memory to work in, [`WORK_BUFFER`] bytes or more.
+    pub buffer: &'f mut [u8; BUFFER],
     /// Feeds the watchdog; called before every flash operation, none of which is longer than one page erase. Slot work is
     /// bounded by the length of a slot, so this cannot keep a stuck loop alive.
     pub feed: &'f mut dyn FnMut(),
 }
 
-impl<F: NorFlash> Bench<'_, F> {
+/// What runs machines: a bench, whatever its flash and however long its buffer.
+trait Runner {
+    fn run<M: Machine>(&mut self, layout: &Layout, machine: M) -> M::Output;
+}
+
+impl<F: NorFlash, const BUFFER: usize> Runner for Bench<'_, F, BUFFER> {
     fn run<M: Machine>(&mut self, layout: &Layout, machine: M) -> M::Output {
         run_blocking(machine, self.flash, layout, self.buffer, &mut *self.feed)
     }
@@ -53,11 +58,11 @@ impl<'a> SlotDriver<'a> {
     ///
     /// # Errors
     /// [`OpenError`]: the firmware may run on, but it cannot update.
-    pub fn open<F: NorFlash>(
+    pub fn open<F: NorFlash, const BUFFER: usize>(
         layout: &'a Layout,
         policy: &'a Policy<'a>,
         slot: SlotId,
-        mut bench: Bench<'_, F>,
+        mut bench: Bench<'_, F, BUFFER>,
     ) -> Result<(Self, BootReport), OpenError> {
         let opened = bench.run(layout, Opened::open(layout, policy, slot))?;
         let report = match &opened {
@@ -69,7 +74,11 @@ impl<'a> SlotDriver<'a> {
     }
 
     /// Does one piece of work.
-    pub fn perform<F: NorFlash>(&mut self, work: SlotWork<'_>, mut bench: Bench<'_, F>) -> SlotsAnswer {
+    pub fn perform<F: NorFlash, const BUFFER: usize>(
+        &mut self,
+        work: SlotWork<'_>,
+        mut bench: Bench<'_, F, BUFFER>,
+    ) -> SlotsAnswer {
         match work {
             SlotWork::Admit { envelope } => self.admit(envelope),
             SlotWork::Begin { envelope, context } => self.begin(envelope, context, &mut bench),
@@ -132,12 +141,7 @@ impl<'a> SlotDriver<'a> {
             .map_err(|error| SlotsAnswer::Refused { refusal: refusal(&error), code: error.code() })
     }
 
-    fn begin<F: NorFlash>(
-        &mut self,
-        envelope: &[u8],
-        context: [u8; OPAQUE],
-        bench: &mut Bench<'_, F>,
-    ) -> SlotsAnswer {
+    fn begin(&mut self, envelope: &[u8], context: [u8; OPAQUE], bench: &mut impl Runner) -> SlotsAnswer {
         let update = match self.applicable(envelope) {
             Ok(update) => update,
             Err(refused) => return refused,
@@ -156,7 +160,7 @@ impl<'a> SlotDriver<'a> {
         SlotsAnswer::Begun(resume)
     }
 
-    fn fill<F: NorFlash>(&mut self, work: SlotWork<'_>, bench: &mut Bench<'_, F>) -> SlotsAnswer {
+    fn fill(&mut self, work: SlotWork<'_>, bench: &mut impl Runner) -> SlotsAnswer {
         let Some(staging) = &mut self.staging else { return misuse() };
         match work {
             SlotWork::EraseLeaves => flash_answer(bench.run(self.layout, staging.erase_leaves())),
@@ -185,7 +189,7 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn finish<F: NorFlash>(&mut self, bench: &mut Bench<'_, F>) -> SlotsAnswer {
+    fn finish(&mut self, bench: &mut impl Runner) -> SlotsAnswer {
         let Some(staging) = self.staging.take() else { return misuse() };
         let finished = match &mut self.app {
             Some(Opened::Confirmed(app)) => bench.run(self.layout, app.finish(&staging)),
@@ -199,12 +203,12 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn request_boot<F: NorFlash>(
+    fn request_boot(
         &mut self,
         staged: &Staged,
         attempts: u8,
         context: [u8; OPAQUE],
-        bench: &mut Bench<'_, F>,
+        bench: &mut impl Runner,
     ) -> SlotsAnswer {
         match &mut self.app {
             Some(Opened::Confirmed(app)) => request_boot(app, staged, attempts, context, self.layout, bench),
@@ -213,7 +217,7 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn confirm<F: NorFlash>(&mut self, context: [u8; OPAQUE], bench: &mut Bench<'_, F>) -> SlotsAnswer {
+    fn confirm(&mut self, context: [u8; OPAQUE], bench: &mut impl Runner) -> SlotsAnswer {
         let Some(Opened::Trial(mut app)) = self.app.take() else { return misuse() };
         app.set_opaque(context);
         match bench.run(self.layout, app.confirm()) {
@@ -228,7 +232,7 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn fail<F: NorFlash>(&mut self, reason: RollbackReason, bench: &mut Bench<'_, F>) -> SlotsAnswer {
+    fn fail(&mut self, reason: RollbackReason, bench: &mut impl Runner) -> SlotsAnswer {
         let Some(Opened::Trial(app)) = self.app.take() else { return misuse() };
         match bench.run(self.layout, app.fail(reason)) {
             Ok(_reboot) => SlotsAnswer::Done,
@@ -239,12 +243,7 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn save<F: NorFlash>(
-        &mut self,
-        context: [u8; OPAQUE],
-        ack_event: bool,
-        bench: &mut Bench<'_, F>,
-    ) -> SlotsAnswer {
+    fn save(&mut self, context: [u8; OPAQUE], ack_event: bool, bench: &mut impl Runner) -> SlotsAnswer {
         match &mut self.app {
             Some(Opened::Confirmed(app)) => save(app, context, ack_event, self.layout, bench),
             Some(Opened::Stranded(app)) => save(app, context, ack_event, self.layout, bench),
@@ -265,26 +264,26 @@ fn report<S>(app: &App<'_, S>, started: Started) -> BootReport {
     }
 }
 
-fn begin<'a, S: MayBegin, F: NorFlash>(
+fn begin<'a, S: MayBegin>(
     app: &mut App<'a, S>,
     update: &Applicable<'_>,
     envelope: &[u8],
     context: [u8; OPAQUE],
     layout: &Layout,
-    bench: &mut Bench<'_, F>,
+    bench: &mut impl Runner,
 ) -> Result<Staging<'a>, BeginError> {
     app.set_opaque(context);
     let begin = app.begin(update, envelope)?;
     bench.run(layout, begin)
 }
 
-fn request_boot<S: MayBegin, F: NorFlash>(
+fn request_boot<S: MayBegin>(
     app: &mut App<'_, S>,
     staged: &Staged,
     attempts: u8,
     context: [u8; OPAQUE],
     layout: &Layout,
-    bench: &mut Bench<'_, F>,
+    bench: &mut impl Runner,
 ) -> SlotsAnswer {
     app.set_opaque(context);
     let attempts = NonZeroU8::new(attempts).unwrap_or(NonZeroU8::MIN);
@@ -297,12 +296,12 @@ fn request_boot<S: MayBegin, F: NorFlash>(
     }
 }
 
-fn save<S, F: NorFlash>(
+fn save<S>(
     app: &mut App<'_, S>,
     context: [u8; OPAQUE],
     ack_event: bool,
     layout: &Layout,
-    bench: &mut Bench<'_, F>,
+    bench: &mut impl Runner,
 ) -> SlotsAnswer {
     app.set_opaque(context);
     let open: Option<Event> = app.event();

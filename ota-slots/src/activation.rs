@@ -1,6 +1,6 @@
 //! How much of the bootloader is about moving images: a type, so that firmware that runs in place links none of it.
 
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER};
+use crate::op::{Machine, Outcome, Step};
 use crate::{Layout, motion};
 
 /// Whether a bootloader moves images. Implemented by [`InPlace`] and [`Moving`] alone.
@@ -97,7 +97,7 @@ pub enum Never {}
 impl Machine for Never {
     type Output = Moved;
 
-    fn resume(&mut self, _: &mut [u8; WORK_BUFFER], _: Outcome) -> Step<Moved> {
+    fn resume(&mut self, _: &mut [u8], _: Outcome) -> Step<Moved> {
         match *self {}
     }
 }

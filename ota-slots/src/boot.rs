@@ -8,7 +8,7 @@ use crate::activation::{Activation, InPlace, MotionKind, Moved, Moving};
 use crate::decision::{Action, Decision, Input};
 use crate::journal::Journal;
 use crate::log::{Append, Kind, Log, Scan};
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Step, drive};
 use crate::prove::{Policy, ProveSlot};
 use crate::{Guard, JournalError, Layout, Region, Site, SlotId, SlotState, motion};
 
@@ -332,7 +332,7 @@ impl<'a, A: Activation> Boot<'a, A> {
 impl<A: Activation> Machine for Boot<'_, A> {
     type Output = Result<Handover, Recovery>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         loop {
             let end = match &mut self.doing {

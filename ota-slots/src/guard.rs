@@ -13,7 +13,7 @@
 use ota_manifest::SecurityVersion;
 
 use crate::log::{Append, COPY, Cell, Kind, Log, Scan, Tail, sequence_of};
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Step, drive};
 use crate::{Handover, JournalError, Layout, SlotState};
 
 /// What the guard region says. A bootloader reads it first, gives it to [`Boot::with_guard`](crate::Boot::with_guard), and
@@ -170,7 +170,7 @@ impl ReadGuard {
 impl Machine for ReadGuard {
     type Output = Guard;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Guard> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Guard> {
         let nothing = || Guard { tail: Tail::EMPTY, floor: SecurityVersion(0), kept: Kept::default() };
         let mut last = last;
         loop {
@@ -212,7 +212,7 @@ pub struct NoteGuard<'g> {
 impl Machine for NoteGuard<'_> {
     type Output = Result<(), JournalError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let Some(append) = &mut self.append else { return Step::Done(Ok(())) };
         let written = drive!(append, buffer, last);
         self.guard.take(append, self.floor, self.guard.kept, written.is_ok());
@@ -223,7 +223,7 @@ impl Machine for NoteGuard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Geometry, Partition, Region, SlotRegion};
+    use crate::{Geometry, Partition, Region, SlotRegion, WORK_BUFFER};
 
     #[test]
     fn guard_cell_bytes_are_frozen() {

@@ -19,7 +19,7 @@ use ota_manifest::MAX_ENVELOPE;
 
 use crate::activation::{Motion, MotionKind, Moved};
 use crate::log::{Append, COPY, Cell, Kind, Log, Scan, Tail, sequence_of};
-use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{PIECE, geometry};
 use crate::{Layout, Site, SlotId};
 
@@ -151,7 +151,7 @@ impl<'a> Mover<'a> {
 impl Machine for Mover<'_> {
     type Output = Moved;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Moved> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Moved> {
         let mut last = last;
         loop {
             match &mut self.doing {
@@ -286,7 +286,7 @@ impl Copy {
     }
 
     /// Writes the piece that was read, unless the erased page holds it already.
-    fn write(&mut self, buffer: &mut [u8; WORK_BUFFER], read: Outcome) -> Step<Result<(), Silent>> {
+    fn write(&mut self, buffer: &mut [u8], read: Outcome) -> Step<Result<(), Silent>> {
         let bytes = buffer.get_mut(..self.piece).unwrap_or(&mut []);
         if read.is_err() || bytes.iter().all(|byte| *byte == self.erased) {
             return self.go_on();
@@ -319,16 +319,16 @@ impl Copy {
         self.erase()
     }
 
-    fn is_read_back(&self, buffer: &[u8; WORK_BUFFER]) -> bool {
-        let (written, found) = buffer.split_at(PIECE);
-        written.get(..self.piece) == found.get(..self.piece)
+    fn is_read_back(&self, buffer: &[u8]) -> bool {
+        let found = buffer.get(PIECE..PIECE + self.piece);
+        found.is_some_and(|found| buffer.get(..self.piece) == Some(found))
     }
 }
 
 impl Machine for Copy {
     type Output = Result<(), Silent>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         match (self.doing, last) {
             (Copying::Nothing, _) => self.probe(0),
             (Copying::Probing(number), Err(_)) => self.probe(number + 1),

@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind};
 
 use crate::{Layout, SlotId};
 
-/// Bytes of work buffer the caller lends to a machine.
+/// Bytes of work buffer the caller lends to a machine, at least.
 pub const WORK_BUFFER: usize = 2048;
 
 /// Times a failed read is tried again: a transient read error is no reason to give up an image.
@@ -100,7 +100,9 @@ pub trait Machine {
     type Output;
 
     /// Takes the outcome of the last operation and says what is next. Not to be called again after [`Step::Done`].
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output>;
+    ///
+    /// `buffer` is the same memory every time, [`WORK_BUFFER`] bytes or more.
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output>;
 }
 
 /// Runs a sub-machine from inside `resume`: returns its operations, evaluates to its result.
@@ -115,13 +117,24 @@ macro_rules! drive {
 pub(crate) use drive;
 
 /// Runs `machine` on `flash`. `feed` is called before every operation, none of which is longer than one page erase.
-pub fn run_blocking<M: Machine, F: NorFlash>(
+///
+/// `buffer` may be longer than [`WORK_BUFFER`]; a shorter one does not compile:
+///
+/// ```compile_fail
+/// # use ota_slots::sim::Lab;
+/// # let lab = Lab::new();
+/// # let (mut flash, layout) = (lab.provisioned(&lab.release(1, 5000)), lab.layout());
+/// use ota_slots::{Guard, run_blocking};
+/// let _ = run_blocking(Guard::read(&layout), &mut flash, &layout, &mut [0; 2047], || ());
+/// ```
+pub fn run_blocking<M: Machine, F: NorFlash, const BUFFER: usize>(
     mut machine: M,
     flash: &mut F,
     layout: &Layout,
-    buffer: &mut [u8; WORK_BUFFER],
+    buffer: &mut [u8; BUFFER],
     mut feed: impl FnMut(),
 ) -> M::Output {
+    const { assert_long_enough(BUFFER) };
     let mut last = Ok(());
     loop {
         feed();
@@ -132,6 +145,11 @@ pub fn run_blocking<M: Machine, F: NorFlash>(
     }
 }
 
+/// Stops the build and not the device: a copy whose pieces do not fit would be found out when their page is erased.
+const fn assert_long_enough(buffer: usize) {
+    assert!(buffer >= WORK_BUFFER, "a work buffer has at least WORK_BUFFER bytes");
+}
+
 /// An operation with its place in flash and in the buffer.
 enum Located<'b> {
     Read(u32, &'b mut [u8]),
@@ -140,11 +158,7 @@ enum Located<'b> {
 }
 
 /// Finds flash and buffer of an operation; refuses one that leaves its region.
-fn locate<'b>(
-    op: Op,
-    layout: &Layout,
-    buffer: &'b mut [u8; WORK_BUFFER],
-) -> Result<Located<'b>, NorFlashErrorKind> {
+fn locate<'b>(op: Op, layout: &Layout, buffer: &'b mut [u8]) -> Result<Located<'b>, NorFlashErrorKind> {
     let located = match op {
         Op::Read { at, from, to } => buffer
             .get_mut(from..to)
@@ -160,7 +174,7 @@ fn locate<'b>(
     located.ok_or(NorFlashErrorKind::OutOfBounds)
 }
 
-fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8; WORK_BUFFER]) -> Outcome {
+fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8]) -> Outcome {
     match locate(op, layout, buffer)? {
         Located::Write(start, bytes) => flash.write(start, bytes).map_err(|e| e.kind()),
         Located::Erase(start, end) => flash.erase(start, end).map_err(|e| e.kind()),
@@ -179,13 +193,14 @@ fn perform<F: NorFlash>(op: Op, flash: &mut F, layout: &Layout, buffer: &mut [u8
 
 /// [`run_blocking`] for asynchronous flash.
 #[cfg(feature = "async")]
-pub async fn run_async<M: Machine, F: embedded_storage_async::nor_flash::NorFlash>(
+pub async fn run_async<M: Machine, F: embedded_storage_async::nor_flash::NorFlash, const BUFFER: usize>(
     mut machine: M,
     flash: &mut F,
     layout: &Layout,
-    buffer: &mut [u8; WORK_BUFFER],
+    buffer: &mut [u8; BUFFER],
     mut feed: impl FnMut(),
 ) -> M::Output {
+    const { assert_long_enough(BUFFER) };
     let mut last = Ok(());
     loop {
         feed();
@@ -201,7 +216,7 @@ async fn perform_async<F: embedded_storage_async::nor_flash::NorFlash>(
     op: Op,
     flash: &mut F,
     layout: &Layout,
-    buffer: &mut [u8; WORK_BUFFER],
+    buffer: &mut [u8],
 ) -> Outcome {
     match locate(op, layout, buffer)? {
         Located::Write(start, bytes) => flash.write(start, bytes).await.map_err(|e| e.kind()),

@@ -1,6 +1,6 @@
 //! Small machines that others are put together from.
 
-use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER};
+use crate::op::{Machine, Op, Outcome, Place, Step};
 use crate::{Geometry, Layout};
 
 /// Bytes moved at a time: a multiple of every write size and of the 32 bytes of a leaf.
@@ -33,7 +33,7 @@ impl<'d> WriteBytes<'d> {
 impl Machine for WriteBytes<'_> {
     type Output = Outcome;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Outcome> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Outcome> {
         if last.is_err() || self.rest.is_empty() {
             return Step::Done(last);
         }
@@ -66,7 +66,7 @@ impl ErasePages {
 impl Machine for ErasePages {
     type Output = Outcome;
 
-    fn resume(&mut self, _: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Outcome> {
+    fn resume(&mut self, _: &mut [u8], last: Outcome) -> Step<Outcome> {
         if last.is_err() || self.left == 0 {
             return Step::Done(last);
         }

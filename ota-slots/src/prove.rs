@@ -6,7 +6,7 @@ use ota_verify::{
 };
 use thiserror::Error;
 
-use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER};
+use crate::op::{Machine, Op, Outcome, Place, Step};
 use crate::{BootDescriptor, Layout, Site, round_up};
 
 /// Times a proof is begun anew before the slot counts as bad: one misread must not cost an image.
@@ -168,7 +168,7 @@ impl<'a> ProveSlot<'a> {
         Step::Op(Op::Read { at: Place::Slot(slot, start), from: 0, to: self.piece as usize })
     }
 
-    fn take_piece(&mut self, buffer: &[u8; WORK_BUFFER]) -> Result<(), SlotError> {
+    fn take_piece(&mut self, buffer: &[u8]) -> Result<(), SlotError> {
         let bytes = buffer.get(..self.piece as usize).unwrap_or(buffer);
         if let Some(stream) = &mut self.stream {
             let left = stream.size().saturating_sub(self.at) as usize;
@@ -192,7 +192,7 @@ impl Machine for ProveSlot<'_> {
     type Output = Verdict;
 
     #[inline(never)]
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Verdict> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Verdict> {
         if self.tries == 0 {
             return self.begin();
         }

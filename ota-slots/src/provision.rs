@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::journal::Journal;
 use crate::log::Append;
-use crate::op::{Machine, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, WriteBytes};
 use crate::prove::{Policy, ProveSlot, SlotError};
 use crate::{JournalError, Layout, Site, SlotId, SlotState, Snapshot};
@@ -114,7 +114,7 @@ impl<'a> Provision<'a> {
 impl Machine for Provision<'_> {
     type Output = Result<VerifiedImage, ProvisionError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         loop {
             let next = match &mut self.doing {

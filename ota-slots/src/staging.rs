@@ -12,7 +12,7 @@ use ota_manifest::{Digest, Image, ManifestId};
 use ota_verify::{ChunkTree, LEAF_LEN, Sha256, digests_equal, leaf_hash};
 use thiserror::Error;
 
-use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
 use crate::{Layout, Site, SlotId, round_up};
 
@@ -46,7 +46,7 @@ impl EraseInTurn {
 impl Machine for EraseInTurn {
     type Output = Result<(), NorFlashErrorKind>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         while let (Ok(()), Some(part)) = (last, self.parts.get_mut(self.done)) {
             last = drive!(part, buffer, last);
@@ -216,7 +216,7 @@ impl<'a> Staging<'a> {
     }
 }
 
-fn leaf_in(buffer: &[u8; WORK_BUFFER]) -> Digest {
+fn leaf_in(buffer: &[u8]) -> Digest {
     Digest::new(*buffer.first_chunk::<LEAF_LEN>().unwrap_or(&[0; LEAF_LEN]))
 }
 
@@ -232,7 +232,7 @@ pub struct CheckLeaves<'s> {
 impl Machine for CheckLeaves<'_> {
     type Output = bool;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<bool> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<bool> {
         if last.is_err() {
             return Step::Done(false);
         }
@@ -257,7 +257,7 @@ pub struct StoreLeaves<'d>(WriteBytes<'d>);
 impl Machine for StoreLeaves<'_> {
     type Output = Result<(), NorFlashErrorKind>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         self.0.resume(buffer, last)
     }
 }
@@ -277,7 +277,7 @@ impl CheckChunk {
         Self { chunk, leaf: None, hash: None, done: 0, asked: 0 }
     }
 
-    fn resume(&mut self, staging: &Staging<'_>, buffer: &[u8; WORK_BUFFER], last: Outcome) -> Step<bool> {
+    fn resume(&mut self, staging: &Staging<'_>, buffer: &[u8], last: Outcome) -> Step<bool> {
         let len = staging.chunk_len(self.chunk);
         if last.is_err() {
             return Step::Done(false);
@@ -336,7 +336,7 @@ impl FindResumePoint<'_> {
 impl Machine for FindResumePoint<'_> {
     type Output = ResumePoint;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<ResumePoint> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<ResumePoint> {
         let mut last = last;
         loop {
             let good = match &mut self.doing {
@@ -377,7 +377,7 @@ pub struct LoadChunk<'d> {
 }
 
 impl LoadChunk<'_> {
-    fn take(&mut self, buffer: &[u8; WORK_BUFFER]) {
+    fn take(&mut self, buffer: &[u8]) {
         if self.leaf.is_none() {
             self.leaf = Some(leaf_in(buffer));
         }
@@ -396,7 +396,7 @@ impl LoadChunk<'_> {
 impl Machine for LoadChunk<'_> {
     type Output = Result<(), StoreError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         if let Err(error) = last {
             return Step::Done(Err(StoreError::Flash(error)));
         }
@@ -447,7 +447,7 @@ impl<'d> StoreChunk<'d> {
         Step::Op(self.staging.read_leaf(self.chunk))
     }
 
-    fn check(&self, buffer: &[u8; WORK_BUFFER]) -> Result<WriteBytes<'d>, StoreError> {
+    fn check(&self, buffer: &[u8]) -> Result<WriteBytes<'d>, StoreError> {
         if !digests_equal(&leaf_in(buffer), &leaf_hash(self.chunk, self.bytes)) {
             return Err(StoreError::WrongDigest);
         }
@@ -461,7 +461,7 @@ impl<'d> StoreChunk<'d> {
 impl Machine for StoreChunk<'_> {
     type Output = Result<(), StoreError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         match &mut self.doing {
             Storing::Nothing => return self.begin(),
             Storing::ReadingLeaf => match last.map_err(StoreError::Flash).and_then(|()| self.check(buffer)) {

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::guard::{Guard, Kept};
 use crate::log::{Append, Kind, Log};
-use crate::op::{Machine, Op, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
 use crate::{Handover, Layout, Policy, ProveSlot, Site, SlotError, SlotState};
 
@@ -87,7 +87,7 @@ impl ReadTrust<'_> {
 impl Machine for ReadTrust<'_> {
     type Output = Option<usize>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         match (self.read, last) {
             (None, _) | (_, Err(_)) => self.next_copy(),
             (Some(read), Ok(())) => {
@@ -120,7 +120,7 @@ impl ReadInbox<'_> {
 impl Machine for ReadInbox<'_> {
     type Output = Option<usize>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         if last.is_err() {
             return Step::Done(None);
         }
@@ -136,7 +136,7 @@ impl Machine for ReadInbox<'_> {
 }
 
 /// Copies a piece that was read behind the `read` bytes before it; ends in how many there are now, at most `len`.
-fn take(memory: &mut [u8; TRUST_MEMORY], read: usize, len: usize, buffer: &[u8; WORK_BUFFER]) -> usize {
+fn take(memory: &mut [u8; TRUST_MEMORY], read: usize, len: usize, buffer: &[u8]) -> usize {
     let piece = (len - read.min(len)).min(PIECE);
     memory.iter_mut().skip(read).zip(buffer).take(piece).for_each(|(to, from)| *to = *from);
     read + piece
@@ -226,7 +226,7 @@ impl<'a> Adopt<'a> {
 impl Machine for Adopt<'_> {
     type Output = Done;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Done> {
         let mut last = last;
         if let Some(prove) = &mut self.prove {
             match drive!(prove, buffer, last) {
@@ -263,7 +263,7 @@ pub struct MendTrust<'a>(Option<Keep<'a>>);
 impl Machine for MendTrust<'_> {
     type Output = Done;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Done> {
         match &mut self.0 {
             Some(keep) => keep.resume(buffer, last),
             None => Step::Done(Ok(())),
@@ -337,7 +337,7 @@ impl<'a> Keep<'a> {
     }
 
     /// Compares a piece with what was written; `None` when all of it is right.
-    fn compare(&mut self, buffer: &[u8; WORK_BUFFER], compared: usize, copy: Copy) -> Option<Step<Done>> {
+    fn compare(&mut self, buffer: &[u8], compared: usize, copy: Copy) -> Option<Step<Done>> {
         let rest = self.envelope.get(compared..).unwrap_or(&[]);
         let piece = rest.len().min(PIECE);
         if buffer.get(..piece) != rest.get(..piece) {
@@ -357,7 +357,7 @@ impl<'a> Keep<'a> {
 impl Machine for Keep<'_> {
     type Output = Done;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Done> {
         let mut last = last;
         loop {
             let next = match &mut self.doing {

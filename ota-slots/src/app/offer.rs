@@ -3,7 +3,7 @@
 use ota_manifest::{Frame, Kind, MAX_TRUST_ENVELOPE};
 
 use super::{App, MayBegin, OfferError};
-use crate::op::{Machine, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, WriteBytes};
 
 impl<S: MayBegin> App<'_, S> {
@@ -35,7 +35,7 @@ pub struct OfferTrust<'m> {
 impl Machine for OfferTrust<'_> {
     type Output = Result<(), OfferError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         if let Some(erase) = &mut self.erase {
             last = drive!(erase, buffer, last);

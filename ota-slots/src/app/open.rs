@@ -3,7 +3,7 @@
 use super::{App, OpenError, Opened};
 use crate::journal::Journal;
 use crate::log::{Log, Scan};
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Step, drive};
 use crate::prove::Policy;
 use crate::{Layout, SlotId, SlotState};
 
@@ -27,7 +27,7 @@ pub struct Open<'a> {
 impl<'a> Machine for Open<'a> {
     type Output = Result<Opened<'a>, OpenError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         if !self.policy.descriptor.matches(self.layout, &self.policy.trust) {
             return Step::Done(Err(OpenError::BootloaderDisagrees));
         }

@@ -2,7 +2,7 @@
 
 use crate::journal::Journal;
 use crate::log::Append;
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Step, drive};
 use crate::{JournalError, Layout, Snapshot};
 
 /// What a machine changes in the application's view when its record is written.
@@ -43,7 +43,7 @@ impl<'m> Save<'m> {
 impl Machine for Save<'_> {
     type Output = Result<(), JournalError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let written = drive!(self.append, buffer, last);
         Step::Done(self.app.take(&self.append, written, &self.next))
     }

@@ -9,7 +9,7 @@ use ota_verify::{Applicable, VerifiedImage, manifest_id};
 use super::record::{Parts, Save};
 use super::{App, BeginError, FinishError, MayBegin, Reboot, RequestError};
 use crate::log::Append;
-use crate::op::{Machine, Outcome, Place, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, WriteBytes};
 use crate::prove::ProveSlot;
 use crate::staging::Staging;
@@ -168,7 +168,7 @@ impl<'m, 'a> Begin<'m, 'a> {
 impl<'a> Machine for Begin<'_, 'a> {
     type Output = Result<Staging<'a>, BeginError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         loop {
             let next = match &mut self.doing {
@@ -225,7 +225,7 @@ impl Finish<'_, '_> {
 impl Machine for Finish<'_, '_> {
     type Output = Result<Staged, FinishError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let mut last = last;
         if let Finishing::Proving(prove) = &mut self.doing {
             match drive!(prove, buffer, last) {
@@ -253,7 +253,7 @@ pub struct RequestBoot<'m>(Save<'m>);
 impl Machine for RequestBoot<'_> {
     type Output = Result<Reboot, RequestError>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         Step::Done(drive!(self.0, buffer, last).map(|()| Reboot(())).map_err(RequestError::Journal))
     }
 }

@@ -4,7 +4,7 @@ use ota_manifest::RollbackReason;
 
 use super::{App, Confirmed, MayConfirm, Reboot, Trial};
 use crate::log::Append;
-use crate::op::{Machine, Outcome, Step, WORK_BUFFER, drive};
+use crate::op::{Machine, Outcome, Step, drive};
 use crate::{SlotState, Snapshot};
 
 impl<'a, S: MayConfirm> App<'a, S> {
@@ -43,7 +43,7 @@ pub struct Confirm<'a, S> {
 impl<'a, S> Machine for Confirm<'a, S> {
     type Output = Result<App<'a, Confirmed>, Option<App<'a, S>>>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let written = drive!(self.append, buffer, last);
         let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
         Step::Done(match app.journal.take(&self.append, written) {
@@ -64,7 +64,7 @@ pub struct Fail<'a> {
 impl<'a> Machine for Fail<'a> {
     type Output = Result<Reboot, Option<App<'a, Trial>>>;
 
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Self::Output> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let written = drive!(self.append, buffer, last);
         let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
         let written = app.journal.take(&self.append, written);

@@ -1,7 +1,7 @@
 //! Writing a cell.
 
 use super::{COPY, Cell, JournalError, Log, NO_PAGE, Tail};
-use crate::op::{Machine, Op, Outcome, Step, WORK_BUFFER};
+use crate::op::{Machine, Op, Outcome, Step};
 
 /// Cells tried before the log is declared unwritable.
 const TRIES: u8 = 8;
@@ -49,7 +49,7 @@ impl Append {
     }
 
     /// Whatever has to be done before the cell can be written, or writing it.
-    fn go_on(&mut self, buffer: &mut [u8; WORK_BUFFER]) -> Step<Done> {
+    fn go_on(&mut self, buffer: &mut [u8]) -> Step<Done> {
         let (log, tail) = (&self.log, &self.tail);
         if self.tries == TRIES || tail.is_stuck() {
             return Step::Done(Err(JournalError));
@@ -73,13 +73,13 @@ impl Append {
         Step::Op(Op::Write { at, from: 0, to })
     }
 
-    fn next_cell(&mut self, buffer: &mut [u8; WORK_BUFFER]) -> Step<Done> {
+    fn next_cell(&mut self, buffer: &mut [u8]) -> Step<Done> {
         self.tail.advance(&self.log);
         self.go_on(buffer)
     }
 
     /// A page that does not erase is left for the next one.
-    fn next_page(&mut self, buffer: &mut [u8; WORK_BUFFER]) -> Step<Done> {
+    fn next_page(&mut self, buffer: &mut [u8]) -> Step<Done> {
         self.tries += 1;
         self.tail.cell = self.log.cells_per_page();
         self.next_cell(buffer)
@@ -90,12 +90,12 @@ impl Append {
         Step::Op(Op::Erase { at: self.log.place(page, 0) })
     }
 
-    fn is_read_back(&self, buffer: &[u8; WORK_BUFFER]) -> bool {
+    fn is_read_back(&self, buffer: &[u8]) -> bool {
         let len = self.log.kind.len();
         buffer.get(..len) == self.cell.get(..len)
     }
 
-    fn succeed(&mut self, buffer: &mut [u8; WORK_BUFFER]) -> Step<Done> {
+    fn succeed(&mut self, buffer: &mut [u8]) -> Step<Done> {
         self.tail.keep = self.tail.page;
         // May leave the tail on a page that has to be erased first; the next append sees to that.
         self.tail.advance(&self.log);
@@ -113,7 +113,7 @@ impl Machine for Append {
     type Output = Done;
 
     #[inline(never)]
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<Done> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Done> {
         match (self.doing, last) {
             (Doing::Nothing, _) if self.tail.keep == NO_PAGE => self.wipe(self.log.pages - 1),
             // A page that does not erase holds nothing whole either, or there would be a newest cell.

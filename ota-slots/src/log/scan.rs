@@ -1,7 +1,7 @@
 //! Reading a log.
 
 use super::{Cell, Log, NO_CELL, Tail, sequence_of};
-use crate::op::{Machine, Op, Outcome, Step, WORK_BUFFER};
+use crate::op::{Machine, Op, Outcome, Step};
 use crate::snapshot::RECORD;
 
 /// Reads every cell of every page; then knows the newest whole cell and where the next one goes.
@@ -97,7 +97,7 @@ impl Machine for Scan {
     type Output = ();
 
     #[inline(never)]
-    fn resume(&mut self, buffer: &mut [u8; WORK_BUFFER], last: Outcome) -> Step<()> {
+    fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<()> {
         if self.started {
             if let Some(bytes) = buffer.first_chunk::<RECORD>() {
                 self.look_at(bytes, last);
