@@ -7,6 +7,9 @@ use crate::{DecodeError, Digest};
 
 /// Largest envelope with classical signatures, in bytes. Devices lend a buffer of this size.
 pub const MAX_ENVELOPE: usize = 1536;
+/// Largest envelope with a post-quantum signature, in bytes; but of a trust document. Devices that take such signatures lend
+/// a buffer of this size.
+pub const MAX_ENVELOPE_POST_QUANTUM: usize = 4096;
 
 /// Reads postcard-encoded fields front to back.
 #[derive(Debug, Clone)]

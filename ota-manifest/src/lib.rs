@@ -68,7 +68,7 @@ mod version;
 #[cfg(feature = "wire")]
 pub mod wire;
 
-pub use codec::MAX_ENVELOPE;
+pub use codec::{MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM};
 pub use digest::Digest;
 #[cfg(feature = "encode")]
 pub use draft::{DependencyDraft, ExtensionDraft, ImageDraft, ManifestDraft, PayloadDraft};
@@ -88,7 +88,10 @@ pub use manifest::{
     MAX_EXTENSIONS, MAX_IMAGES, Manifest,
 };
 pub use outcome::{ResetCause, RollbackReason};
-pub use trust::{DocumentKey, MAX_PUBLIC_KEY, MAX_TRUST_ENVELOPE, MAX_TRUST_KEYS, Thresholds, TrustDocument};
+pub use trust::{
+    DocumentKey, MAX_PUBLIC_KEY, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, MAX_TRUST_KEYS,
+    Thresholds, TrustDocument,
+};
 #[cfg(feature = "encode")]
 pub use trust_draft::{KeyDraft, TrustDraft};
 pub use version::{Order, SecurityVersion, Version};

@@ -11,8 +11,10 @@ use crate::codec::Reader;
 use crate::manifest::{Entries, Entry};
 use crate::{Alg, DecodeError, Extension, MAX_EXTENSIONS, Order, Role, Roles};
 
-/// Largest envelope of a trust document, in bytes. A guard region keeps two copies of this size.
+/// Largest envelope of a trust document with classical signatures, in bytes. A device keeps two copies of it.
 pub const MAX_TRUST_ENVELOPE: usize = 2048;
+/// Largest envelope of a trust document, in bytes, if a post-quantum signature is among the others.
+pub const MAX_TRUST_ENVELOPE_POST_QUANTUM: usize = 8192;
 /// Most keys in a trust document.
 pub const MAX_TRUST_KEYS: u8 = 8;
 /// Longest public key in a trust document, bytes.

@@ -80,8 +80,8 @@ pub enum Recovery {
     #[error("no slot holds an image that may run")]
     NothingProven,
     /// The bootloader does not do what its layout asks for: a layout that moves images needs [`Boot::moving`], one with a
-    /// guard region [`Boot::with_guard`]. Nothing was proven.
-    #[error("the layout asks for Boot::moving or Boot::with_guard")]
+    /// guard region [`Boot::with_guard`], and every layout a work buffer of [`Layout::work_buffer`] bytes. Nothing was proven.
+    #[error("the layout asks for Boot::moving, Boot::with_guard or a longer work buffer")]
     WrongBoot,
 }
 
@@ -191,10 +191,12 @@ impl<'a, A: Activation> Boot<'a, A> {
     }
 
     #[inline(never)]
-    fn take_scan(&mut self) -> End {
+    fn take_scan(&mut self, buffer: usize) -> End {
         let Doing::Scanning(scan) = &self.doing else { return End::NotYet };
         let moves = self.layout.strategy().moves();
-        if moves && !A::MOVES || self.layout.guard().is_some() && !self.guarded {
+        // With too short a buffer no slot would prove itself, and a trial would be given up for it.
+        let is_short = buffer < self.layout.work_buffer();
+        if is_short || moves && !A::MOVES || self.layout.guard().is_some() && !self.guarded {
             return End::Recover(Recovery::WrongBoot);
         }
         if A::MOVES
@@ -338,7 +340,7 @@ impl<A: Activation> Machine for Boot<'_, A> {
             let end = match &mut self.doing {
                 Doing::Scanning(scan) => {
                     drive!(scan, buffer, last);
-                    self.take_scan()
+                    self.take_scan(buffer.len())
                 }
                 Doing::Proving(prove) => {
                     let verdict = drive!(prove, buffer, last);

@@ -8,7 +8,8 @@
 //!      6    1 algorithms, bit n for number n
 //!      7    1 strategy
 //!      8    2 bootloader version
-//!     10    2 zero
+//!     10    1 longest envelope in 256 bytes; zero for 1,536 bytes
+//!     11    1 longest trust document in 256 bytes; zero for 2,048, or if none is kept
 //!     12    8 link address of slot A, of slot B
 //!     20  112 journal, slot A, slot B, progress, guard, kept trust, inbox, 16 bytes each; zero where there is none:
 //!               0 4 start    4 4 length    8 4 erase page    12 1 write size    13 1 erased byte    14 2 zero
@@ -20,12 +21,15 @@
 use ota_manifest::Digest;
 use ota_verify::{AlgSet, Bootloader, Trust};
 
+use crate::layout::{ENVELOPE, LIMIT_UNIT, TRUST as TRUST_LIMIT};
 use crate::log::JOURNAL_FORMAT;
 use crate::{Layout, Region, SlotId};
 
 const MAGIC: [u8; 4] = *b"OTBD";
 const FORMAT: u8 = 1;
 const REGIONS: usize = 20;
+/// Number of the region for adopted trust.
+const KEPT: usize = 5;
 const TRUST: usize = 132;
 const CRC: crc::Crc<u32, crc::NoTable> = crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC);
 
@@ -66,6 +70,8 @@ impl BootDescriptor {
         let head = [FORMAT, JOURNAL_FORMAT, algorithms.bits(), layout.strategy() as u8];
         put(&mut bytes, 4, &head);
         put(&mut bytes, 8, &version.to_le_bytes());
+        let (envelope, document) = (layout.envelope_limit(), layout.trust_limit());
+        put(&mut bytes, 10, &[limit_byte(envelope, ENVELOPE), limit_byte(document, TRUST_LIMIT)]);
         let (a, b) = (layout.slot(SlotId::A), layout.slot(SlotId::B));
         put(&mut bytes, 12, &a.link_address.to_le_bytes());
         put(&mut bytes, 16, &b.link_address.to_le_bytes());
@@ -114,6 +120,24 @@ impl BootDescriptor {
         self.bootloader
     }
 
+    /// Longest envelope the bootloader reads from a slot, bytes: its [`Layout::envelope_limit`].
+    #[must_use]
+    pub const fn envelope_limit(&self) -> usize {
+        let [_, _, _, _, _, _, _, _, _, _, byte, ..] = self.bytes;
+        limit_of(byte, ENVELOPE)
+    }
+
+    /// Longest trust document the bootloader keeps, bytes: its [`Layout::trust_limit`].
+    #[must_use]
+    pub const fn trust_limit(&self) -> usize {
+        let [_, _, _, _, _, _, _, _, _, _, _, byte, ..] = self.bytes;
+        let (_, kept) = self.bytes.split_at(REGIONS + 16 * KEPT + 4);
+        match kept {
+            [0, 0, 0, 0, ..] => 0,
+            _ => limit_of(byte, TRUST_LIMIT),
+        }
+    }
+
     /// Whether the bootloader sees the flash as `layout` does, keeps the same journal format, and pins `trust`. Keys that came
     /// with a document are not compared: they are younger than the bootloader.
     #[must_use]
@@ -122,6 +146,17 @@ impl BootDescriptor {
         let mine = Self::new(version, algorithms, layout, trust.digest());
         self.bytes.get(..TRUST) == mine.bytes.get(..TRUST) && (!trust.is_pinned() || self.bytes == mine.bytes)
     }
+}
+
+/// A limit in the descriptor. The usual one is zero, as it was before there were others.
+#[expect(clippy::cast_possible_truncation, reason = "a layout's limits are at most 32 KiB, 128 units")]
+const fn limit_byte(bytes: usize, usual: u32) -> u8 {
+    let bytes = bytes as u32;
+    if bytes == usual { 0 } else { (bytes / LIMIT_UNIT) as u8 }
+}
+
+const fn limit_of(byte: u8, usual: u32) -> usize {
+    if byte == 0 { usual as usize } else { byte as usize * LIMIT_UNIT as usize }
 }
 
 const fn put_region(bytes: &mut [u8; BootDescriptor::LEN], index: usize, region: Option<Region>) {

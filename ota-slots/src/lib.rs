@@ -102,7 +102,7 @@ pub use staging::{
     CheckLeaves, EraseInTurn, FindResumePoint, LoadChunk, ResumePoint, Staging, StoreChunk, StoreError,
     StoreLeaves,
 };
-pub use trust::{Adopt, AdoptError, MendTrust, ReadInbox, ReadTrust, TRUST_MEMORY};
+pub use trust::{Adopt, AdoptError, MendTrust, ReadInbox, ReadTrust, TRUST_MEMORY, TrustMemoryError};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -15,8 +15,6 @@
 //!
 //! Restore and Install leave their source alone: they can be begun again from nothing.
 
-use ota_manifest::MAX_ENVELOPE;
-
 use crate::activation::{Motion, MotionKind, Moved};
 use crate::log::{Append, COPY, Cell, Kind, Log, Scan, Tail, sequence_of};
 use crate::op::{Machine, Op, Outcome, Place, Step, drive};
@@ -27,9 +25,6 @@ use crate::{Layout, Site, SlotId};
 const TRIES: u8 = 3;
 /// Cells that power cuts may take beside those of the steps, before a move goes on in another page.
 const SPARE: u32 = 16;
-/// Envelopes travel as long as they may be.
-#[expect(clippy::cast_possible_truncation, reason = "1536")]
-const ENVELOPE: u32 = MAX_ENVELOPE as u32;
 
 impl Motion {
     /// Steps of the whole move.
@@ -89,7 +84,8 @@ impl Motion {
         };
         let (len, area) = match unit {
             Some(_) => (layout.unit(), layout.unit()),
-            None => (ENVELOPE, layout.envelope_area(to.slot())),
+            // Envelopes travel as long as they may be.
+            None => (layout.envelope_len(), layout.envelope_area(to.slot())),
         };
         Copy::new(layout, place(from), place(to), len, area)
     }

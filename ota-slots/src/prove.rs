@@ -1,6 +1,6 @@
 //! Proof of a slot from the slot alone: envelope, image, and nothing behind the image.
 
-use ota_manifest::{Frame, FrameError, MAX_ENVELOPE, Order, Role, SecurityVersion};
+use ota_manifest::{Frame, FrameError, Order, Role, SecurityVersion};
 use ota_verify::{
     AdmitError, Applicable, AuthError, DeviceState, Identity, ImageStream, ProofError, Trust, VerifiedImage,
 };
@@ -47,6 +47,9 @@ pub enum SlotError {
     /// Bytes follow the image on its last page.
     #[error("the rest of the image's last page is not erased")]
     Tail,
+    /// The work buffer is shorter than [`Layout::work_buffer`]. The caller's fault; the slot was not looked at.
+    #[error("the work buffer is shorter than the layout's envelopes")]
+    ShortBuffer,
 }
 
 impl SlotError {
@@ -57,6 +60,7 @@ impl SlotError {
             Self::Flash => 0x0101,
             Self::Frame(_) => 0x0102,
             Self::Tail => 0x0103,
+            Self::ShortBuffer => 0x0104,
             Self::Auth(error) => error.code(),
             Self::Admit(error) => error.code(),
             Self::Proof(error) => error.code(),
@@ -65,7 +69,7 @@ impl SlotError {
 
     /// Whether reading again could change the verdict.
     const fn may_be_a_misread(&self) -> bool {
-        !matches!(self, Self::Admit(_))
+        !matches!(self, Self::Admit(_) | Self::ShortBuffer)
     }
 }
 
@@ -124,7 +128,7 @@ impl<'a> ProveSlot<'a> {
         self.tries += 1;
         self.stream = None;
         let at = Place::Slot(self.site.slot(), self.layout.envelope_offset(self.site));
-        Step::Op(Op::Read { at, from: 0, to: MAX_ENVELOPE })
+        Step::Op(Op::Read { at, from: 0, to: self.layout.envelope_limit() })
     }
 
     fn fail(&mut self, error: SlotError) -> Step<Verdict> {
@@ -140,7 +144,7 @@ impl<'a> ProveSlot<'a> {
         let state = DeviceState {
             identity: self.policy.identity,
             running: self.running,
-            // Who has come to run may go on: a bootloader knows no time, and an end of validity stops nothing that is there.
+            // Time is never looked at when a slot is proven: a bootloader has no clock it may believe.
             now: None,
             floor: self.floor,
             // Looked at before a slot is filled; what is there now is proven, not chosen.
@@ -179,7 +183,7 @@ impl<'a> ProveSlot<'a> {
                 return Err(SlotError::Tail);
             }
         } else {
-            let envelope = buffer.get(..MAX_ENVELOPE).unwrap_or(buffer);
+            let envelope = buffer.get(..self.layout.envelope_limit()).unwrap_or(buffer);
             self.stream = Some(self.admit(envelope)?.into_stream());
             (self.at, self.piece) = (0, 0);
         }
@@ -194,6 +198,9 @@ impl Machine for ProveSlot<'_> {
     #[inline(never)]
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Verdict> {
         if self.tries == 0 {
+            if buffer.len() < self.layout.work_buffer() {
+                return Step::Done(Err(SlotError::ShortBuffer));
+            }
             return self.begin();
         }
         match last.map_err(|_| SlotError::Flash).and_then(|()| self.take_piece(buffer)) {

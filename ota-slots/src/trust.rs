@@ -13,7 +13,7 @@
 //! that is missing after that is written at the next boot; see [`Guard::mend_trust`].
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use ota_manifest::{Frame, MAX_TRUST_ENVELOPE, ManifestId, SecurityVersion, TrustDocument};
+use ota_manifest::{Frame, FrameError, MAX_TRUST_ENVELOPE, ManifestId, SecurityVersion, TrustDocument};
 use ota_verify::{AuthenticTrust, Sha256, Trust, frame_digest};
 use thiserror::Error;
 
@@ -23,38 +23,77 @@ use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
 use crate::{Handover, Layout, Policy, ProveSlot, Site, SlotError, SlotState};
 
-/// Bytes of memory lent for a trust document.
+/// Bytes of memory lent for a trust document with classical signatures; of any layout [`Layout::trust_limit`] says it.
 pub const TRUST_MEMORY: usize = MAX_TRUST_ENVELOPE;
+
+/// Too little memory was lent for a trust document.
+///
+/// Whoever gets this must not go on with the pinned keys: a document that was adopted may have withdrawn them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{lent} bytes lent for a trust document that may have {needed}")]
+pub struct TrustMemoryError {
+    /// Bytes needed: [`Layout::trust_limit`], or the length of the adopted document if that is more.
+    pub needed: usize,
+    /// Bytes lent.
+    pub lent: usize,
+}
+
+impl TrustMemoryError {
+    const fn check(lent: usize, needed: usize) -> Result<(), Self> {
+        if lent < needed { Err(Self { needed, lent }) } else { Ok(()) }
+    }
+}
 
 impl Guard {
     /// Reads the adopted trust document into `memory`; ends in its length, or `None` if there is none that is whole. The
     /// second copy is read where the first does not have the hash that the guard region says.
-    #[must_use]
-    pub fn read_trust<'m>(&self, memory: &'m mut [u8; TRUST_MEMORY], layout: &Layout) -> ReadTrust<'m> {
+    ///
+    /// # Errors
+    /// [`TrustMemoryError`] if `memory` is shorter than [`Layout::trust_limit`], even while nothing has been adopted: it is
+    /// to be found out on the bench, and not in the field, by a document that is longer than those before it.
+    pub fn read_trust<'m>(
+        &self,
+        memory: &'m mut [u8],
+        layout: &Layout,
+    ) -> Result<ReadTrust<'m>, TrustMemoryError> {
         let copy = layout.kept_trust().map_or(0, |region| region.len / 2);
         let places = if self.kept.copy == 0 { [0, copy] } else { [copy, 0] };
         let is_there = self.kept.version > 0 && copy > 0;
         let places = if is_there { places.map(Some) } else { [None, None] };
-        ReadTrust { kept: self.kept, places, read: None, memory }
+        let len = if is_there { usize::from(self.kept.len) } else { 0 };
+        // What another bootloader has adopted may be longer.
+        TrustMemoryError::check(memory.len(), layout.trust_limit().max(len))?;
+        Ok(ReadTrust { name: self.kept.name, len, places, read: None, memory })
     }
 
     /// Reads what the application has put into the inbox into `memory`; ends in its length, or `None` if it is not a
     /// document of the version after `trust`.
-    #[must_use]
-    pub fn read_inbox<'m>(&self, memory: &'m mut [u8; TRUST_MEMORY], trust: &Trust<'_>) -> ReadInbox<'m> {
-        ReadInbox { next: trust.version().saturating_add(1), read: 0, memory, begun: false }
+    ///
+    /// # Errors
+    /// [`TrustMemoryError`] if `memory` is shorter than [`Layout::trust_limit`].
+    pub fn read_inbox<'m>(
+        &self,
+        memory: &'m mut [u8],
+        layout: &Layout,
+        trust: &Trust<'_>,
+    ) -> Result<ReadInbox<'m>, TrustMemoryError> {
+        let limit = layout.trust_limit();
+        TrustMemoryError::check(memory.len(), limit)?;
+        let next = trust.version().saturating_add(1);
+        Ok(ReadInbox { next, limit, read: 0, memory, begun: false })
     }
 }
 
 /// See [`Guard::read_trust`].
 #[derive(Debug)]
 pub struct ReadTrust<'m> {
-    kept: Kept,
+    name: [u8; 8],
+    len: usize,
     /// Copies still to be tried.
     places: [Option<u32>; 2],
     /// Bytes read of the one that is being tried.
     read: Option<usize>,
-    memory: &'m mut [u8; TRUST_MEMORY],
+    memory: &'m mut [u8],
 }
 
 impl ReadTrust<'_> {
@@ -72,13 +111,12 @@ impl ReadTrust<'_> {
 
     fn read_piece(&mut self) -> Step<Option<usize>> {
         let ([Some(at), _], Some(read)) = (self.places, self.read) else { return Step::Done(None) };
-        let len = usize::from(self.kept.len).min(TRUST_MEMORY);
-        let piece = (len - read).min(PIECE);
+        let piece = (self.len - read).min(PIECE);
         if piece > 0 {
             return read_at(Place::Trust(at), read, piece);
         }
-        if self.memory.get(..len).is_some_and(|bytes| name(bytes) == self.kept.name) {
-            return Step::Done(Some(len));
+        if self.memory.get(..self.len).is_some_and(|bytes| name(bytes) == self.name) {
+            return Step::Done(Some(self.len));
         }
         self.next_copy()
     }
@@ -91,8 +129,7 @@ impl Machine for ReadTrust<'_> {
         match (self.read, last) {
             (None, _) | (_, Err(_)) => self.next_copy(),
             (Some(read), Ok(())) => {
-                let len = usize::from(self.kept.len).min(TRUST_MEMORY);
-                self.read = Some(take(self.memory, read, len, buffer));
+                self.read = Some(take(self.memory, read, self.len, buffer));
                 self.read_piece()
             }
         }
@@ -103,17 +140,21 @@ impl Machine for ReadTrust<'_> {
 #[derive(Debug)]
 pub struct ReadInbox<'m> {
     next: u32,
+    /// Longest document, bytes.
+    limit: usize,
     read: usize,
-    memory: &'m mut [u8; TRUST_MEMORY],
+    memory: &'m mut [u8],
     begun: bool,
 }
 
 impl ReadInbox<'_> {
-    /// Length, if what was read is what comes next. Whether it is authentic is not looked at.
-    fn verdict(&self) -> Option<usize> {
-        let frame = Frame::parse_prefix(self.memory).ok()?;
-        let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated()).ok()?;
-        (document.version == self.next).then_some(frame.encoded_len())
+    /// Length, if what was read is what comes next; `Truncated` while there may be more of it. Whether it is authentic is
+    /// not looked at.
+    fn verdict(&self) -> Result<Option<usize>, FrameError> {
+        let frame = Frame::parse_prefix(self.memory.get(..self.read).unwrap_or(&[]))?;
+        let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated());
+        let is_next = document.is_ok_and(|document| document.version == self.next);
+        Ok(is_next.then_some(frame.encoded_len()))
     }
 }
 
@@ -125,18 +166,19 @@ impl Machine for ReadInbox<'_> {
             return Step::Done(None);
         }
         if core::mem::replace(&mut self.begun, true) {
-            self.read = take(self.memory, self.read, TRUST_MEMORY, buffer);
-            // An empty inbox costs one read.
-            if self.read == TRUST_MEMORY || !self.memory.starts_with(b"OTAM") {
-                return Step::Done(self.verdict());
+            self.read = take(self.memory, self.read, self.limit, buffer);
+            match self.verdict() {
+                // An empty inbox costs one read, a document as many as it has pieces.
+                Err(FrameError::Truncated) if self.read < self.limit => {}
+                verdict => return Step::Done(verdict.unwrap_or(None)),
             }
         }
-        read_at(Place::Inbox(0), self.read, PIECE)
+        read_at(Place::Inbox(0), self.read, (self.limit - self.read).min(PIECE))
     }
 }
 
 /// Copies a piece that was read behind the `read` bytes before it; ends in how many there are now, at most `len`.
-fn take(memory: &mut [u8; TRUST_MEMORY], read: usize, len: usize, buffer: &[u8]) -> usize {
+fn take(memory: &mut [u8], read: usize, len: usize, buffer: &[u8]) -> usize {
     let piece = (len - read.min(len)).min(PIECE);
     memory.iter_mut().skip(read).zip(buffer).take(piece).for_each(|(to, from)| *to = *from);
     read + piece
@@ -162,8 +204,8 @@ pub enum AdoptError {
     /// The layout has no place for adopted trust.
     #[error("the layout keeps no trust documents")]
     NoPlace,
-    /// Not the envelope the trust was read from.
-    #[error("not the envelope of this trust document")]
+    /// Not the envelope the trust was read from, or longer than [`Layout::trust_limit`].
+    #[error("not the envelope of this trust document, or longer than the layout keeps")]
     WrongEnvelope,
     /// Under the new trust the running image would not boot any more.
     #[error("the running image does not prove itself under the new trust: {0}")]
@@ -210,7 +252,7 @@ impl<'a> Adopt<'a> {
             return Err(AdoptError::NoPlace);
         }
         let is_its = Frame::parse(envelope).is_ok_and(|frame| frame_digest(&frame) == successor.content());
-        let len = u16::try_from(envelope.len()).ok().filter(|_| envelope.len() <= TRUST_MEMORY);
+        let len = u16::try_from(envelope.len()).ok().filter(|_| envelope.len() <= layout.trust_limit());
         let (true, Some(len), true) = (is_its, len, policy.trust.version() == successor.version()) else {
             return Err(AdoptError::WrongEnvelope);
         };

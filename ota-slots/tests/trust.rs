@@ -226,7 +226,7 @@ impl Device {
         let (layout, pinned) = (self.layout, self.policy);
         let mut guard = self.run(Guard::read(layout));
         let mut memory = [0; TRUST_MEMORY];
-        let len = self.run(guard.read_trust(&mut memory, layout));
+        let len = self.run(guard.read_trust(&mut memory, layout).unwrap());
         let adopted = adopted(len, &memory, pinned);
         let trust = adopted.as_ref().map_or(pinned.trust, Trust::documented);
         let policy = Policy { trust, ..*pinned };
@@ -261,7 +261,7 @@ impl Device {
         policy: &Policy<'_>,
     ) -> Option<Result<(), AdoptError>> {
         let mut inbox = [0; TRUST_MEMORY];
-        let len = self.run(guard.read_inbox(&mut inbox, &policy.trust))?;
+        let len = self.run(guard.read_inbox(&mut inbox, self.layout, &policy.trust).unwrap())?;
         let successor = policy.trust.successor(Frame::parse(&inbox[..len]).ok()?, ALGORITHMS).ok()?;
         let next = Policy { trust: Trust::documented(&successor), ..*policy };
         let adopt = Adopt::new(self.layout, guard, handover, &next, (&successor, &inbox[..len]));
@@ -300,7 +300,7 @@ impl Device {
         let Image { bytes, leaves, envelope } = image_of(layout, pinned, order, linked, keys, security);
         let guard = self.run(Guard::read(layout));
         let mut memory = [0; TRUST_MEMORY];
-        let len = self.run(guard.read_trust(&mut memory, layout));
+        let len = self.run(guard.read_trust(&mut memory, layout).unwrap());
         let adopted = adopted(len, &memory, pinned);
         let trust = adopted.as_ref().map_or(pinned.trust, Trust::documented);
         let policy = Policy { trust, ..*pinned };

@@ -10,7 +10,8 @@
 use core::fmt;
 
 use ota_manifest::{
-    Digest, DocumentKey, Frame, Kind, MAX_TRUST_ENVELOPE, Role, SignatureEntry, TrustDocument,
+    Digest, DocumentKey, Frame, Kind, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, Role,
+    SignatureEntry, TrustDocument,
 };
 
 use crate::key::key_id;
@@ -86,7 +87,8 @@ impl<'a> AuthenticTrust<'a> {
         self.content
     }
 
-    /// Length of its envelope, bytes: that many belong into the guard region, at most [`MAX_TRUST_ENVELOPE`].
+    /// Length of its envelope, bytes: that many belong into the guard region, at most [`MAX_TRUST_ENVELOPE`], or
+    /// [`MAX_TRUST_ENVELOPE_POST_QUANTUM`] with a post-quantum signature.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         self.encoded_len
@@ -201,9 +203,11 @@ fn check_frame(frame: &Frame<'_>) -> Result<(), TrustError> {
     if frame.kind() != Kind::Trust {
         return Err(TrustError::WrongKind(frame.kind()));
     }
+    let is_post_quantum = frame.signatures().any(|entry| entry.alg.is_post_quantum());
+    let limit = if is_post_quantum { MAX_TRUST_ENVELOPE_POST_QUANTUM } else { MAX_TRUST_ENVELOPE };
     match frame.encoded_len() {
-        0..=MAX_TRUST_ENVELOPE => Ok(()),
-        len => Err(TrustError::TooLarge { len }),
+        len if len > limit => Err(TrustError::TooLarge { len }),
+        _ => Ok(()),
     }
 }
 

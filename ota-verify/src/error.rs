@@ -1,7 +1,7 @@
 //! Why a step of the proof fails. Precise, for the device's own log; the wire gets one opaque number for all of
 //! [`AuthError`] and [`ProofError`].
 
-use ota_manifest::{DecodeError, Kind, MAX_TRUST_ENVELOPE, Role};
+use ota_manifest::{DecodeError, Kind, Role};
 use thiserror::Error;
 
 /// Why an envelope is not authentic.
@@ -190,8 +190,8 @@ pub enum TrustError {
     /// The envelope is of another kind.
     #[error("an envelope of kind {0:?} is no trust document")]
     WrongKind(Kind),
-    /// The envelope is longer than a guard region has room for.
-    #[error("{len} bytes, more than the {MAX_TRUST_ENVELOPE} of a trust document")]
+    /// The envelope is longer than any device keeps with signatures like its own.
+    #[error("{len} bytes, more than a trust document may have")]
     TooLarge {
         /// Length of the envelope, bytes.
         len: usize,

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use ota_manifest::{
     Alg, ChunkSize, EncodeError, FRAME_HEADER, Frame, FrameError, FreshnessDraft, ImageDraft, KeyId, Kind,
-    MAX_ENVELOPE, MAX_SIGNATURES, MAX_TRUST_ENVELOPE, ManifestDraft, PayloadDraft, Role, TrustDraft,
-    frame_header,
+    MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM, MAX_SIGNATURES, MAX_TRUST_ENVELOPE,
+    MAX_TRUST_ENVELOPE_POST_QUANTUM, ManifestDraft, PayloadDraft, Role, TrustDraft, frame_header,
 };
 use thiserror::Error;
 
@@ -280,6 +280,11 @@ fn assemble(kind: Kind, signed: &[u8], mut entries: Vec<Entry>) -> Result<Vec<u8
         envelope.extend_from_slice(&len.to_le_bytes());
         envelope.extend_from_slice(signature);
     }
-    let limit = if kind == Kind::Trust { MAX_TRUST_ENVELOPE } else { MAX_ENVELOPE };
+    let limit = match (kind, entries.iter().any(|entry| entry.alg.is_post_quantum())) {
+        (Kind::Trust, false) => MAX_TRUST_ENVELOPE,
+        (Kind::Trust, true) => MAX_TRUST_ENVELOPE_POST_QUANTUM,
+        (_, false) => MAX_ENVELOPE,
+        (_, true) => MAX_ENVELOPE_POST_QUANTUM,
+    };
     if envelope.len() > limit { Err(SealError::TooLarge(envelope.len())) } else { Ok(envelope) }
 }

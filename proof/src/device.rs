@@ -222,7 +222,9 @@ impl Device<'_> {
         if world.layout.kept_trust().is_none() {
             return Ok(None);
         }
-        let Some(len) = self.run(guard.read_trust(memory, &world.layout))? else { return Ok(None) };
+        let read =
+            guard.read_trust(memory, &world.layout).expect("as much memory as classical documents need");
+        let Some(len) = self.run(read)? else { return Ok(None) };
         let frame = memory.get(..len).and_then(|bytes| Frame::parse(bytes).ok());
         Ok(frame.and_then(|frame| {
             AuthenticTrust::from_guard_unchained(frame, &world.policy.trust, &ALGORITHMS).ok()
@@ -238,7 +240,8 @@ impl Device<'_> {
     ) -> Result<(), PowerLost> {
         let layout = &self.world.layout;
         let mut memory = [0; TRUST_MEMORY];
-        let Some(len) = self.run(guard.read_inbox(&mut memory, &policy.trust))? else { return Ok(()) };
+        let read = guard.read_inbox(&mut memory, layout, &policy.trust).expect("the same memory");
+        let Some(len) = self.run(read)? else { return Ok(()) };
         let Some(envelope) = memory.get(..len) else { return Ok(()) };
         let Ok(frame) = Frame::parse(envelope) else { return Ok(()) };
         let Ok(successor) = policy.trust.successor(frame, &ALGORITHMS) else { return Ok(()) };

@@ -17,6 +17,17 @@ pub enum OpenError {
     /// would not be read as it was meant. Nothing is written.
     #[error("bootloader and application disagree about the flash layout or the keys")]
     BootloaderDisagrees,
+    /// The bootloader keeps envelopes or trust documents of another length: it would look for an envelope elsewhere in the
+    /// slot, or lend too little memory for a document. Nothing is written. Build both with the same limits.
+    #[error(
+        "the bootloader keeps envelopes of {envelope} and trust documents of {trust} bytes, the application others"
+    )]
+    LimitsDiffer {
+        /// [`Layout::envelope_limit`](crate::Layout::envelope_limit) of the bootloader, bytes.
+        envelope: usize,
+        /// [`Layout::trust_limit`](crate::Layout::trust_limit) of the bootloader, bytes.
+        trust: usize,
+    },
     /// The journal says that the other slot runs: the bootloader could not write and fell back.
     #[error("the journal says that another slot is running")]
     AnotherSlotRuns,
@@ -41,8 +52,9 @@ pub enum BeginError {
     /// Not newer than the running one.
     #[error("not newer than the running firmware")]
     NotNewer,
-    /// The envelope is longer than its place in a slot, or not the one the update was admitted from.
-    #[error("not the envelope of this update, or longer than devices accept")]
+    /// The envelope is longer than [`Layout::envelope_limit`](crate::Layout::envelope_limit), or not the one the update was
+    /// admitted from.
+    #[error("not the envelope of this update, or longer than its place in a slot")]
     WrongEnvelope,
     /// The journal takes no record.
     #[error(transparent)]
@@ -71,8 +83,8 @@ pub enum OfferError {
     /// The layout has no inbox.
     #[error("the layout keeps no trust documents")]
     NoPlace,
-    /// Not the envelope of a trust document, or longer than bootloaders accept.
-    #[error("not the envelope of a trust document")]
+    /// Not the envelope of a trust document, or longer than [`Layout::trust_limit`](crate::Layout::trust_limit).
+    #[error("not the envelope of a trust document, or longer than the layout keeps")]
     WrongEnvelope,
     /// The flash failed.
     #[error("flash failed: {0:?}")]

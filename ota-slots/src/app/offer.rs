@@ -1,6 +1,6 @@
 //! Handing a trust document to the bootloader.
 
-use ota_manifest::{Frame, Kind, MAX_TRUST_ENVELOPE};
+use ota_manifest::{Frame, Kind};
 
 use super::{App, MayBegin, OfferError};
 use crate::op::{Machine, Outcome, Place, Step, drive};
@@ -16,7 +16,7 @@ impl<S: MayBegin> App<'_, S> {
     pub fn offer_trust<'m>(&self, envelope: &'m [u8]) -> Result<OfferTrust<'m>, OfferError> {
         let inbox = self.layout.region(Place::Inbox(0)).ok_or(OfferError::NoPlace)?;
         let is_trust = Frame::parse(envelope).is_ok_and(|frame| frame.kind() == Kind::Trust);
-        if !is_trust || envelope.len() > MAX_TRUST_ENVELOPE {
+        if !is_trust || envelope.len() > self.layout.trust_limit() {
             return Err(OfferError::WrongEnvelope);
         }
         let erase = ErasePages::new(self.layout, Place::Inbox(0), inbox.len);

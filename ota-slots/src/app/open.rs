@@ -24,12 +24,28 @@ pub struct Open<'a> {
     scan: Scan,
 }
 
+impl Open<'_> {
+    /// Whether what is written here will be read as it is meant.
+    fn agree(&self) -> Result<(), OpenError> {
+        let (descriptor, layout) = (&self.policy.descriptor, self.layout);
+        let (envelope, trust) = (descriptor.envelope_limit(), descriptor.trust_limit());
+        if (envelope, trust) != (layout.envelope_limit(), layout.trust_limit()) {
+            return Err(OpenError::LimitsDiffer { envelope, trust });
+        }
+        if descriptor.matches(layout, &self.policy.trust) {
+            Ok(())
+        } else {
+            Err(OpenError::BootloaderDisagrees)
+        }
+    }
+}
+
 impl<'a> Machine for Open<'a> {
     type Output = Result<Opened<'a>, OpenError>;
 
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
-        if !self.policy.descriptor.matches(self.layout, &self.policy.trust) {
-            return Step::Done(Err(OpenError::BootloaderDisagrees));
+        if let Err(error) = self.agree() {
+            return Step::Done(Err(error));
         }
         let mut journal = Journal::empty();
         drive!(self.scan, buffer, last);

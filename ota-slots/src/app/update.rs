@@ -3,7 +3,7 @@
 use core::num::NonZeroU8;
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use ota_manifest::{Frame, MAX_ENVELOPE};
+use ota_manifest::Frame;
 use ota_verify::{Applicable, VerifiedImage, manifest_id};
 
 use super::record::{Parts, Save};
@@ -69,7 +69,7 @@ impl<'a, S: MayBegin> App<'a, S> {
         }
         // Signatures are not part of what is signed: an authentic envelope can have been made longer on its way.
         let of_this_update = Frame::parse(envelope).is_ok_and(|frame| manifest_id(&frame) == update.id());
-        if envelope.len() > MAX_ENVELOPE || !of_this_update {
+        if envelope.len() > self.layout.envelope_limit() || !of_this_update {
             return Err(BeginError::WrongEnvelope);
         }
         let same = self.snapshot.manifest(target) == update.id();

@@ -17,8 +17,12 @@ pub enum LayoutError {
     ProgressTooSmall,
     /// Less than two pages of guard region.
     GuardTooSmall,
-    /// Less than two copies of 2 KiB for adopted trust, or 2 KiB for the inbox, or no guard region.
+    /// Less than two copies of the longest document for adopted trust, or one for the inbox, or no guard region.
     TrustTooSmall,
+    /// Envelopes are not 1,536 to 32,768 bytes, a multiple of 256.
+    EnvelopeLimit,
+    /// Trust documents are not 2,048 to 8,192 bytes, a multiple of 256.
+    TrustLimit,
     /// A slot has no room for an image.
     SlotTooSmall,
     /// The slots are not whole multiples of the larger erase page, in which images are moved.
@@ -48,8 +52,10 @@ impl LayoutError {
             Self::ProgressTooSmall => "the progress region needs at least two erase pages",
             Self::GuardTooSmall => "the guard region needs at least two erase pages",
             Self::TrustTooSmall => {
-                "kept trust needs two copies of 2 KiB in whole pages, its inbox 2 KiB, and both a guard region"
+                "kept trust needs two copies of the longest document in whole pages, its inbox one, and both a guard region"
             }
+            Self::EnvelopeLimit => "envelopes have 1,536 to 32,768 bytes, a multiple of 256",
+            Self::TrustLimit => "trust documents have 2,048 to 8,192 bytes, a multiple of 256",
             Self::SlotTooSmall => "a slot is too small for an envelope, a leaf list and an image",
             Self::UnevenUnits => {
                 "slots between which images move must be whole multiples of the larger erase page"

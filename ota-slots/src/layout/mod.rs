@@ -16,11 +16,11 @@ pub use partition::Partition;
 pub(crate) use region::round_up;
 pub use region::{Geometry, Region, SlotRegion};
 
-use ota_manifest::{MAX_ENVELOPE, MAX_TRUST_ENVELOPE};
+use ota_manifest::{MAX_ENVELOPE, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM};
 use ota_verify::TargetSlot;
 
 use crate::log::{GUARD_CELL, STEP_CELL};
-use crate::op::Place;
+use crate::op::{Place, WORK_BUFFER};
 use crate::snapshot::RECORD;
 
 /// One of the two slots.
@@ -156,6 +156,17 @@ impl Layout {
     }
 
     const fn broken_rule(&self) -> Option<LayoutError> {
+        let Partition { envelope_limit, trust_limit, .. } = self.partition;
+        if !is_limit(envelope_limit, ENVELOPE, LONGEST_ENVELOPE) {
+            return Some(LayoutError::EnvelopeLimit);
+        }
+        if !is_limit(trust_limit, TRUST, LONGEST_TRUST) {
+            return Some(LayoutError::TrustLimit);
+        }
+        self.broken_rule_of_regions()
+    }
+
+    const fn broken_rule_of_regions(&self) -> Option<LayoutError> {
         let regions = self.regions();
         let mut rest: &[Option<Region>] = &regions;
         while let [first, others @ ..] = rest {
@@ -188,14 +199,15 @@ impl Layout {
     }
 
     const fn trust_fits(&self) -> bool {
-        let Partition { trust: Some(kept), inbox: Some(inbox), guard, .. } = self.partition else {
+        let Partition { trust: Some(kept), inbox: Some(inbox), guard, trust_limit, .. } = self.partition
+        else {
             return true;
         };
         let copy = kept.len / 2;
         guard.is_some()
             && copy.is_multiple_of(kept.geometry.erase_page)
-            && copy as usize >= MAX_TRUST_ENVELOPE
-            && inbox.len as usize >= MAX_TRUST_ENVELOPE
+            && copy >= trust_limit
+            && inbox.len >= trust_limit
     }
 
     const fn broken_rule_of_slots(&self) -> Option<LayoutError> {
@@ -258,6 +270,38 @@ impl Layout {
         self.partition.trust
     }
 
+    /// Longest envelope of a trust document, bytes: so much memory its readers are to be lent. 0 if the layout has no place
+    /// for one.
+    #[must_use]
+    pub const fn trust_limit(&self) -> usize {
+        if self.partition.trust.is_some() { self.partition.trust_limit as usize } else { 0 }
+    }
+
+    /// Longest envelope of a manifest, bytes: the room that each has in a slot, in whole pages.
+    #[must_use]
+    pub const fn envelope_limit(&self) -> usize {
+        self.envelope_len() as usize
+    }
+
+    /// Bytes of work buffer that machines on this layout need: [`WORK_BUFFER`], or the longest envelope if that is more.
+    ///
+    /// ```
+    /// # use ota_slots::{Geometry, Layout, Partition, Region, SlotRegion};
+    /// # const FLASH: Geometry = Geometry::NRF52840;
+    /// # const fn slot(start: u32) -> SlotRegion { SlotRegion::new(Region::new(FLASH, start, 0x8000), start) }
+    /// # const JOURNAL: Region = Region::new(FLASH, 0, 0x2000);
+    /// const PARTITION: Partition = Partition::direct_xip(JOURNAL, slot(0x1_0000), slot(0x2_0000));
+    /// const LAYOUT: Layout = Layout::constant(PARTITION.with_envelope_limit(4096));
+    /// let buffer = [0; LAYOUT.work_buffer()];
+    /// assert_eq!((buffer.len(), LAYOUT.envelope_limit()), (4096, 4096));
+    /// assert_eq!(Layout::constant(PARTITION).work_buffer(), ota_slots::WORK_BUFFER);
+    /// ```
+    #[must_use]
+    pub const fn work_buffer(&self) -> usize {
+        let envelope = self.envelope_limit();
+        if envelope > WORK_BUFFER { envelope } else { WORK_BUFFER }
+    }
+
     /// Where a slot lies.
     #[must_use]
     pub const fn slot(&self, slot: SlotId) -> SlotRegion {
@@ -290,10 +334,14 @@ impl Layout {
         }
     }
 
+    /// [`Self::envelope_limit`] as flash counts.
+    pub(crate) const fn envelope_len(&self) -> u32 {
+        self.partition.envelope_limit
+    }
+
     /// Bytes that one envelope occupies in a slot: whole pages.
-    #[expect(clippy::cast_possible_truncation, reason = "MAX_ENVELOPE is 1536")]
     pub(crate) const fn envelope_area(&self, slot: SlotId) -> u32 {
-        round_up(MAX_ENVELOPE as u32, self.geometry(slot).erase_page)
+        round_up(self.envelope_len(), self.geometry(slot).erase_page)
     }
 
     /// Bytes at the end of a slot that envelopes occupy.
@@ -426,6 +474,23 @@ impl Layout {
         let end = u32::try_from(len).ok().and_then(|len| at.checked_add(len))?;
         if end > region.len { None } else { region.start.checked_add(at) }
     }
+}
+
+/// Limits that a partition has if it names none, and the highest it may name.
+#[expect(clippy::cast_possible_truncation, reason = "1536")]
+pub(crate) const ENVELOPE: u32 = MAX_ENVELOPE as u32;
+#[expect(clippy::cast_possible_truncation, reason = "2048")]
+pub(crate) const TRUST: u32 = MAX_TRUST_ENVELOPE as u32;
+#[expect(clippy::cast_possible_truncation, reason = "8192")]
+const LONGEST_TRUST: u32 = MAX_TRUST_ENVELOPE_POST_QUANTUM as u32;
+/// Of this length, each proof reads 32 KiB into a work buffer of as many: nobody's signatures need more.
+const LONGEST_ENVELOPE: u32 = 32 * 1024;
+
+/// The descriptor keeps limits in units of this many bytes; a multiple of every read size.
+pub(crate) const LIMIT_UNIT: u32 = 256;
+
+const fn is_limit(bytes: u32, least: u32, most: u32) -> bool {
+    least <= bytes && bytes <= most && bytes.is_multiple_of(LIMIT_UNIT)
 }
 
 const fn overlaps_any(region: &Region, others: &[Option<Region>]) -> bool {

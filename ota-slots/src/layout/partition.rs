@@ -21,6 +21,8 @@ pub struct Partition {
     pub(super) guard: Option<Region>,
     pub(super) trust: Option<Region>,
     pub(super) inbox: Option<Region>,
+    pub(super) envelope_limit: u32,
+    pub(super) trust_limit: u32,
 }
 
 impl Partition {
@@ -79,6 +81,8 @@ impl Partition {
             guard: None,
             trust: None,
             inbox: None,
+            envelope_limit: super::ENVELOPE,
+            trust_limit: super::TRUST,
         }
     }
 
@@ -89,11 +93,29 @@ impl Partition {
         Self { guard: Some(guard), ..self }
     }
 
-    /// Adds what a chain of trust documents needs, beside a guard region: `kept` for two copies of the adopted one, each
-    /// 2 KiB in whole pages, write-protected like the guard region; and `inbox`, 2 KiB, where the application puts the next
-    /// one. See [`Adopt`](crate::Adopt).
+    /// Adds what a chain of trust documents needs, beside a guard region: `kept` for two copies of the adopted one, each as
+    /// long as a document may be (2,048 bytes, or [`Self::with_trust_limit`]) in whole pages, write-protected like the guard
+    /// region; and `inbox`, as long as one copy, where the application puts the next one. See [`Adopt`](crate::Adopt).
     #[must_use]
     pub const fn with_trust(self, kept: Region, inbox: Region) -> Self {
         Self { trust: Some(kept), inbox: Some(inbox), ..self }
+    }
+
+    /// Gives every envelope of a slot so many bytes, for signatures longer than the classical ones: a multiple of 256, 1,536
+    /// (if this is not called) to 32,768. The work buffer grows with it; see [`Layout::work_buffer`](super::Layout::work_buffer).
+    ///
+    /// It says where the envelope lies in its slot, so it stays for a device's life: bootloader and application are built with
+    /// the same one, and the boot descriptor holds it.
+    #[must_use]
+    pub const fn with_envelope_limit(self, bytes: u32) -> Self {
+        Self { envelope_limit: bytes, ..self }
+    }
+
+    /// Lets a trust document have so many bytes: a multiple of 256, 2,048 (if this is not called) to 8,192. The regions of
+    /// [`Self::with_trust`] and the memory lent for documents grow with it; see
+    /// [`Layout::trust_limit`](super::Layout::trust_limit).
+    #[must_use]
+    pub const fn with_trust_limit(self, bytes: u32) -> Self {
+        Self { trust_limit: bytes, ..self }
     }
 }

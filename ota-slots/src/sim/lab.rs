@@ -16,8 +16,7 @@ use ota_verify::{AlgSet, Ed25519Key, Identity, PublicKey, Tbs, Trust, TrustedKey
 
 use super::Flash;
 use crate::{
-    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
-    run_blocking,
+    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, run_blocking,
 };
 
 /// The flash of a laboratory device: 1 KiB pages, 4-byte words.
@@ -26,6 +25,8 @@ pub type LabFlash = Flash<4, 1024>;
 const PAGE: u32 = 1024;
 const SLOT: u32 = 16 * 1024;
 const CHUNK_LOG2: u8 = 10;
+/// Work buffer for any layout.
+const BUFFER: usize = 32 * 1024;
 const KEY_SEED: [u8; 32] = [0x1A; 32];
 
 /// A release key, a device that trusts it, and releases signed by it. For tests: the key is public knowledge.
@@ -183,7 +184,7 @@ impl Lab {
             &built.leaves,
             &release.envelope,
         );
-        let proven = run_blocking(provision, flash, &self.layout, &mut [0; WORK_BUFFER], || ());
+        let proven = run_blocking(provision, flash, &self.layout, &mut [0; BUFFER], || ());
         assert!(proven.is_ok(), "{proven:?}");
     }
 }
