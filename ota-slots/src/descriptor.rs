@@ -207,6 +207,40 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_part_of_what_is_compared_and_the_usual_ones_are_zero() {
+        let guarded = Partition::direct_xip(JOURNAL, A, B).with_guard(Region::new(FLASH, 0x4000, 0x2000));
+        let kept =
+            guarded.with_trust(Region::new(FLASH, 0x10_0000, 0x4000), Region::new(FLASH, 0x10_4000, 0x2000));
+        let described = |partition: Partition| {
+            let layout = Layout::new(partition).unwrap();
+            (layout, BootDescriptor::new(1, AlgSet::ED25519, &layout, TRUST.digest()))
+        };
+        let cases = [
+            (kept, [0, 0]),
+            (kept.with_envelope_limit(4096), [16, 0]),
+            (kept.with_trust_limit(8192), [0, 32]),
+            (kept.with_envelope_limit(32_768).with_trust_limit(2304), [128, 9]),
+            (guarded.with_trust_limit(8192), [0, 0]),
+        ];
+        for (number, (partition, limits)) in cases.into_iter().enumerate() {
+            let (layout, descriptor) = described(partition);
+            let read = BootDescriptor::parse(descriptor.as_bytes()).unwrap();
+            assert_eq!(read.as_bytes()[10..12], limits);
+            assert_eq!(
+                (read.envelope_limit(), read.trust_limit()),
+                (layout.envelope_limit(), layout.trust_limit())
+            );
+            for (other, (partition, _)) in cases.into_iter().enumerate() {
+                assert_eq!(
+                    read.matches(&described(partition).0, &TRUST),
+                    number == other,
+                    "{number} {other}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn damaged_descriptor_is_not_read_and_another_layout_or_trust_does_not_match() {
         let good = *BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, TRUST.digest()).as_bytes();
         for bit in 0..8 * BootDescriptor::LEN {

@@ -7,7 +7,8 @@ use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind};
 
 use crate::{Layout, SlotId};
 
-/// Bytes of work buffer the caller lends to a machine, at least.
+/// Bytes of work buffer the caller lends to a machine, at least; a layout with longer envelopes than the usual needs
+/// [`Layout::work_buffer`].
 pub const WORK_BUFFER: usize = 2048;
 
 /// Times a failed read is tried again: a transient read error is no reason to give up an image.
@@ -101,7 +102,7 @@ pub trait Machine {
 
     /// Takes the outcome of the last operation and says what is next. Not to be called again after [`Step::Done`].
     ///
-    /// `buffer` is the same memory every time, [`WORK_BUFFER`] bytes or more.
+    /// `buffer` is the same memory every time, [`Layout::work_buffer`] bytes or more.
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output>;
 }
 
@@ -118,7 +119,8 @@ pub(crate) use drive;
 
 /// Runs `machine` on `flash`. `feed` is called before every operation, none of which is longer than one page erase.
 ///
-/// `buffer` may be longer than [`WORK_BUFFER`]; a shorter one does not compile:
+/// `buffer` has [`Layout::work_buffer`] bytes or more. A shorter one than the layout needs is refused by the machines that
+/// read envelopes, before they read; a shorter one than any layout needs does not compile:
 ///
 /// ```compile_fail
 /// # use ota_slots::sim::Lab;

@@ -28,6 +28,9 @@ pub enum OpenError {
         /// [`Layout::trust_limit`](crate::Layout::trust_limit) of the bootloader, bytes.
         trust: usize,
     },
+    /// The work buffer is shorter than [`Layout::work_buffer`](crate::Layout::work_buffer): no slot could be proven in it.
+    #[error("the work buffer is shorter than the layout's envelopes")]
+    ShortBuffer,
     /// The journal says that the other slot runs: the bootloader could not write and fell back.
     #[error("the journal says that another slot is running")]
     AnotherSlotRuns,

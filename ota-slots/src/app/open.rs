@@ -44,6 +44,10 @@ impl<'a> Machine for Open<'a> {
     type Output = Result<Opened<'a>, OpenError>;
 
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
+        // Now, and not at the end of a download.
+        if buffer.len() < self.layout.work_buffer() {
+            return Step::Done(Err(OpenError::ShortBuffer));
+        }
         if let Err(error) = self.agree() {
             return Step::Done(Err(error));
         }

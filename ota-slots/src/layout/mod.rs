@@ -591,6 +591,63 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_no_device_keeps_are_refused_and_the_usual_ones_are_what_they_were() {
+        let partition = Partition::direct_xip(pages(0, 2), slot(2, 8), slot(10, 8));
+        let with = |envelope, trust| {
+            Layout::new(partition.with_envelope_limit(envelope).with_trust_limit(trust)).err()
+        };
+        for envelope in [0, 1280, 1537, 4000, 32_769, 33_024, u32::MAX] {
+            assert_eq!(with(envelope, 2048), Some(LayoutError::EnvelopeLimit), "{envelope}");
+        }
+        for trust in [0, 1792, 2049, 8000, 8193, 8448, u32::MAX] {
+            assert_eq!(with(1536, trust), Some(LayoutError::TrustLimit), "{trust}");
+        }
+        assert_eq!(
+            Layout::new(partition),
+            Layout::new(partition.with_envelope_limit(1536).with_trust_limit(2048))
+        );
+        assert_eq!([with(1536, 8192), with(4096, 2048)], [None, None]);
+        assert_eq!(with(32_768, 2048), Some(LayoutError::SlotTooSmall), "no room for an image beside it");
+    }
+
+    #[test]
+    fn kept_trust_and_its_inbox_are_as_long_as_the_longest_document() {
+        let guarded = Partition::direct_xip(pages(0, 2), slot(2, 8), slot(10, 8)).with_guard(pages(18, 2));
+        let with = |kept, inbox, limit| {
+            let partition = guarded.with_trust(pages(20, kept), pages(30, inbox)).with_trust_limit(limit);
+            Layout::new(partition).map(|layout| layout.trust_limit())
+        };
+        assert_eq!(with(2, 1, 2048), Ok(2048));
+        assert_eq!(with(4, 2, 8192), Ok(8192));
+        for (kept, inbox) in [(2, 2), (3, 2), (4, 1)] {
+            assert_eq!(with(kept, inbox, 8192), Err(LayoutError::TrustTooSmall), "{kept} {inbox}");
+        }
+        assert_eq!(
+            Layout::new(guarded.with_trust_limit(8192)).unwrap().trust_limit(),
+            0,
+            "there is no place"
+        );
+    }
+
+    #[test]
+    fn longer_envelopes_take_whole_pages_from_the_end_of_each_slot() {
+        let (journal, progress, a) = (pages(0, 2), pages(2, 2), slot(4, 100));
+        let offsets = |partition: Partition, limit| {
+            let layout = Layout::new(partition.with_envelope_limit(limit)).unwrap();
+            let sites = [Site::Slot(SlotId::A), Site::Slot(SlotId::B), Site::Displaced];
+            (sites.map(|site| layout.envelope_offset(site)), layout.leaves_end(SlotId::B))
+        };
+        let swap = Partition::swap_offset(journal, a, pages(104, 106), progress);
+        assert_eq!(offsets(swap, 4096), offsets(swap, 1536), "a page either way");
+        assert_eq!(offsets(swap, 4352), ([98 * 4096, 104 * 4096, 102 * 4096], 102 * 4096));
+        let fine = Geometry { erase_page: 256, ..FLASH };
+        let small = |start| SlotRegion::new(Region::new(fine, start, 0x8000), start);
+        let direct = Partition::direct_xip(journal, small(0x1_0000), small(0x2_0000));
+        let end = 0x8000 - 4096;
+        assert_eq!(offsets(direct, 4096), ([end; 3], end));
+    }
+
+    #[test]
     fn driver_must_be_at_least_as_fine_as_the_layout() {
         let layout = Layout::new(Partition::direct_xip(pages(0, 2), slot(2, 8), slot(10, 8))).unwrap();
         assert!(layout.suits(4, 4096) && layout.suits(1, 256));

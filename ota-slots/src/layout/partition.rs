@@ -106,6 +106,17 @@ impl Partition {
     ///
     /// It says where the envelope lies in its slot, so it stays for a device's life: bootloader and application are built with
     /// the same one, and the boot descriptor holds it.
+    ///
+    /// Another length does not compile:
+    ///
+    /// ```compile_fail
+    /// # use ota_slots::{Geometry, Layout, Partition, Region, SlotRegion};
+    /// # const FLASH: Geometry = Geometry::NRF52840;
+    /// # const fn slot(start: u32) -> SlotRegion { SlotRegion::new(Region::new(FLASH, start, 0x8000), start) }
+    /// # const JOURNAL: Region = Region::new(FLASH, 0, 0x2000);
+    /// const PARTITION: Partition = Partition::direct_xip(JOURNAL, slot(0x1_0000), slot(0x2_0000));
+    /// const LAYOUT: Layout = Layout::constant(PARTITION.with_envelope_limit(4000));
+    /// ```
     #[must_use]
     pub const fn with_envelope_limit(self, bytes: u32) -> Self {
         Self { envelope_limit: bytes, ..self }

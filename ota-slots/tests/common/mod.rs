@@ -70,8 +70,13 @@ impl Device {
         }
     }
 
-    fn run<M: Machine>(&mut self, machine: M) -> M::Output {
-        run_blocking(machine, &mut self.flash, &self.layout, &mut [0; WORK_BUFFER], || ())
+    pub(crate) fn run<M: Machine>(&mut self, machine: M) -> M::Output {
+        // As short as may be: what needs more is to be noticed.
+        match self.layout.work_buffer() {
+            WORK_BUFFER => run_blocking(machine, &mut self.flash, &self.layout, &mut [0; WORK_BUFFER], || ()),
+            4096 => run_blocking(machine, &mut self.flash, &self.layout, &mut [0; 4096], || ()),
+            other => panic!("no buffer of {other} bytes"),
+        }
     }
 
     pub(crate) fn boot(&mut self, cause: ResetCause) -> Result<Handover, Recovery> {
