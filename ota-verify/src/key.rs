@@ -67,6 +67,8 @@ impl AlgSet {
     pub const P256: Self = Self::NONE.with(Alg::P256);
     /// Those that withstand a quantum computer.
     pub(crate) const POST_QUANTUM: Self = Self::NONE.with(Alg::Lms);
+    /// LMS alone.
+    pub const LMS: Self = Self::NONE.with(Alg::Lms);
     /// Every one.
     pub(crate) const ALL: Self = Self(u8::MAX);
 
@@ -138,6 +140,12 @@ impl PublicKey {
         Self::of(Alg::P256, &key)
     }
 
+    /// An LMS key, 60 bytes: the HSS public key with 32-byte hashes (RFC 8554, section 6.1).
+    #[must_use]
+    pub fn lms(key: [u8; 60]) -> Self {
+        Self::of(Alg::Lms, &key)
+    }
+
     fn of(alg: Alg, key: &[u8]) -> Self {
         let mut bytes = [0; Self::MAX];
         bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
@@ -181,7 +189,7 @@ impl VerifyKey for PublicKey {
 
     /// Refuses what this build has no algorithm for.
     #[cfg_attr(
-        not(any(feature = "ed25519", feature = "p256")),
+        not(any(feature = "ed25519", feature = "p256", feature = "lms")),
         allow(unused_variables, reason = "a build without algorithms refuses everything")
     )]
     fn verify(&self, tbs: &Tbs, signature: &[u8]) -> Result<(), SignatureRefused> {
@@ -190,6 +198,9 @@ impl VerifyKey for PublicKey {
             (Alg::Ed25519, key) => crate::Ed25519.verify(key, tbs, signature),
             #[cfg(feature = "p256")]
             (Alg::P256, key) => crate::P256.verify(key, tbs, signature),
+            #[cfg(feature = "lms")]
+            (Alg::Lms, key) => crate::Lms.verify(key, tbs, signature),
+            #[cfg(not(all(feature = "ed25519", feature = "p256", feature = "lms")))]
             _ => Err(SignatureRefused),
         }
     }
@@ -207,6 +218,7 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, NotAKey> {
         let (alg, point) = match text.len() {
             64 => (Alg::Ed25519, true),
+            120 => (Alg::Lms, true),
             130 => (Alg::P256, text.starts_with("04")),
             _ => return Err(NotAKey),
         };
@@ -223,7 +235,7 @@ impl FromStr for PublicKey {
 
 /// Text that is no public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a public key has 64 hexadecimal digits (Ed25519), or 130 that begin with 04 (P-256)")]
+#[error("a public key has 64 hexadecimal digits (Ed25519), 120 (LMS), or 130 that begin with 04 (P-256)")]
 pub struct NotAKey;
 
 pub(crate) fn key_id(alg: Alg, key: &[u8]) -> KeyId {

@@ -64,6 +64,7 @@
 //! # Features
 //! - `ed25519` (default): [`Ed25519Key`] and [`Ed25519`], strict verification (RFC 8032 with the extra checks of `verify_strict`).
 //! - `p256`: [`P256Key`] and [`P256`], ECDSA over P-256 with SHA-256, for keys in tokens that know no Ed25519.
+//! - `lms`: [`LmsKey`] and [`Lms`], LMS and HSS with SHA-256 (RFC 8554), which a quantum computer does not break.
 //! - `sign`: building and signing envelopes ([`sign`]); uses an allocator, for servers and release tools.
 //!
 //! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: measured, it takes 25.8 KB of
@@ -88,6 +89,8 @@ mod freshness;
 mod hardened;
 mod hash;
 mod key;
+#[cfg(feature = "lms")]
+mod lms;
 #[cfg(feature = "p256")]
 mod p256;
 mod policy;
@@ -110,6 +113,8 @@ pub use freshness::{AuthenticFreshness, TrustedTime};
 pub use hardened::Hardened;
 pub use hash::{Sha256, digests_equal};
 pub use key::{AlgSet, KeyAlgorithm, NotAKey, PublicKey, SignatureRefused, VerifyKey};
+#[cfg(feature = "lms")]
+pub use lms::{Lms, LmsKey};
 pub use policy::{Bootloader, DeviceState, Identity, TargetSlot};
 pub use proof::{Applicable, Expiry, ImageStream, VerifiedImage};
 pub use tbs::{Tbs, frame_digest, manifest_id};
