@@ -7,8 +7,11 @@ use crate::{DecodeError, Digest};
 
 /// Largest envelope with classical signatures, in bytes. Devices lend a buffer of this size.
 pub const MAX_ENVELOPE: usize = 1536;
-/// Largest envelope with a post-quantum signature, in bytes; but of a trust document. Devices that take such signatures lend
-/// a buffer of this size.
+
+/// Largest envelope with a post-quantum signature, in bytes; but of a trust document. Room for the largest manifest that
+/// fits [`MAX_ENVELOPE`] with classical signatures, and beside them for one LMS signature of up to 2,512 bytes (H10 W4).
+///
+/// Firmware that takes such signatures lends this much where it would lend [`MAX_ENVELOPE`].
 pub const MAX_ENVELOPE_POST_QUANTUM: usize = 4096;
 
 /// Reads postcard-encoded fields front to back.

@@ -21,8 +21,10 @@ pub(crate) const FOLDER: &str = "xtask/no-alloc";
 const DECISION: u64 = 4096;
 /// Largest stack frame of it, bytes.
 const FRAME: u32 = 1024;
+/// Most flash that the check of LMS signatures takes beside SHA-256, bytes.
+const LMS: u64 = 1638;
 
-/// Links the program with calls into all device crates, and holds the boot decision against its limits.
+/// Links the program with calls into all device crates, and holds the boot decision and LMS against their limits.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let sizes = link(workspace, &Calls::All)?.sizes;
     eprintln!("linked: {} bytes of code and constants", sizes.text);
@@ -35,6 +37,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     );
     ensure!(decision.panics == 0, "the boot decision links {} functions that panic", decision.panics);
     ensure!(decision.frame <= FRAME, "a frame of the boot decision takes {} bytes of stack", decision.frame);
+    let lms = lms(workspace)?;
+    eprintln!("LMS: {lms} bytes");
+    ensure!(lms <= LMS, "checking LMS signatures takes {lms} bytes, more than {LMS}");
     Ok(())
 }
 
@@ -81,6 +86,17 @@ impl Decision {
             frame: ours.map(|function| thumb::frame(function.code)).max().unwrap_or(0),
         })
     }
+}
+
+/// What checking LMS signatures takes beside what hashes, in bytes of code and constants.
+///
+/// # Errors
+///
+/// As [`link`].
+pub(crate) fn lms(workspace: &Workspace) -> Result<u64> {
+    let hash = link(workspace, &Calls::Only(&["hash"]))?;
+    let lms = link(workspace, &Calls::Only(&["lms"]))?;
+    Ok(lms.sizes.text.saturating_sub(hash.sizes.text))
 }
 
 /// Links the program for [`THUMB`] and reads its sizes.

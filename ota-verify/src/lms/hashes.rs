@@ -46,7 +46,7 @@ impl Chain {
         chain
     }
 
-    /// Takes `value` of chain `i` from step `from` to step `to`, at most 255.
+    /// Takes `value` of chain `i` from step `from` to step `to`, at most 256.
     pub(crate) fn walk(&mut self, i: u32, from: u32, to: u32, value: &[u8; HASH]) -> &[u8] {
         let [.., high, low] = i.to_be_bytes();
         self.put(20, &[high, low]);

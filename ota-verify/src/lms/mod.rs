@@ -14,8 +14,8 @@
 //! | H20 W4 | 2832 | 1,048,576 |
 //! | H10 W8 | 1456 | 1,024, at 8 to 9 times the time |
 
-mod hashes;
-mod parameters;
+pub(crate) mod hashes;
+pub(crate) mod parameters;
 mod tree;
 
 use ota_manifest::{Alg, KeyId};

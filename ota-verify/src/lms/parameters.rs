@@ -1,5 +1,8 @@
 //! The parameter sets with SHA-256 and 32-byte hashes, computed from their type codes (RFC 8554, sections 4.1 and 5.1).
 
+#[cfg(feature = "sign")]
+use crate::sign::{LmsHeight, LmsWidth};
+
 /// Bytes of a hash, n and m of RFC 8554.
 pub(crate) const HASH: usize = 32;
 
@@ -22,6 +25,12 @@ impl Parameters {
             (5..=9, 1..=4) => Some(Self { height: 5 * (lms - 4), log_w: ots - 1 }),
             _ => None,
         }
+    }
+
+    /// The set of a key that signs; its enumerations are the type codes.
+    #[cfg(feature = "sign")]
+    pub(crate) const fn signing(height: LmsHeight, width: LmsWidth) -> Self {
+        Self { height: 5 * (height as u32 - 4), log_w: width as u32 - 1 }
     }
 
     /// h: the tree has 2 to the h one-time keys.

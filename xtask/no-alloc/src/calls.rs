@@ -5,6 +5,7 @@
 #[cfg(any(
     feature = "manifest",
     feature = "verify",
+    feature = "hash",
     feature = "boot",
     feature = "boot-moving",
     feature = "proof",
@@ -60,6 +61,30 @@ pub(crate) fn verify() {
     let mut stream = update.into_stream();
     stream.update(black_box(&[0; 64]));
     let _ = black_box(stream.finish());
+}
+
+/// What a key signs, from bytes that come in pieces: what the check of an LMS signature is measured against.
+#[cfg(feature = "hash")]
+#[inline(never)]
+pub(crate) fn hash() -> ota_verify::Tbs {
+    use ota_manifest::{Alg, Kind, Role};
+    use ota_verify::{Sha256, Tbs};
+
+    let mut hash = black_box(Sha256::new());
+    for piece in black_box([[0; 64]; 2]) {
+        hash.update(black_box(&piece[..]));
+    }
+    black_box(Tbs::new(Kind::Manifest, Alg::Lms, Role::Release, &hash.finish()))
+}
+
+/// Checks an LMS signature.
+#[cfg(feature = "lms")]
+#[inline(never)]
+pub(crate) fn lms() {
+    use ota_verify::{LmsKey, VerifyKey};
+
+    let (key, tbs) = (LmsKey::new(black_box([7; 60])), hash());
+    let _ = black_box(key.verify(&tbs, black_box(&[0; 64])));
 }
 
 #[cfg(any(feature = "boot", feature = "boot-moving", feature = "proof", feature = "agent"))]

@@ -15,6 +15,10 @@ pub extern "C" fn _start() -> ! {
     calls::manifest();
     #[cfg(feature = "verify")]
     calls::verify();
+    #[cfg(feature = "hash")]
+    calls::hash();
+    #[cfg(feature = "lms")]
+    calls::lms();
     #[cfg(feature = "proof")]
     calls::proof(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
     #[cfg(feature = "boot")]

@@ -2,6 +2,12 @@
 //!
 //! A signer sees 48 bytes ([`Tbs`]) and nothing else, so that any HSM with a plain signing mechanism will do.
 
+#[cfg(feature = "lms")]
+mod lms;
+
+#[cfg(feature = "lms")]
+pub use lms::{LmsHeight, LmsSigner, LmsSigningKey, LmsState, LmsWidth, NotAnLmsSet};
+
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -280,11 +286,19 @@ fn assemble(kind: Kind, signed: &[u8], mut entries: Vec<Entry>) -> Result<Vec<u8
         envelope.extend_from_slice(&len.to_le_bytes());
         envelope.extend_from_slice(signature);
     }
-    let limit = match (kind, entries.iter().any(|entry| entry.alg.is_post_quantum())) {
+    if envelope.len() > limit(kind, &entries) {
+        Err(SealError::TooLarge(envelope.len()))
+    } else {
+        Ok(envelope)
+    }
+}
+
+/// Most bytes of an envelope of a kind with these signatures.
+fn limit(kind: Kind, entries: &[Entry]) -> usize {
+    match (kind, entries.iter().any(|entry| entry.alg.is_post_quantum())) {
         (Kind::Trust, false) => MAX_TRUST_ENVELOPE,
         (Kind::Trust, true) => MAX_TRUST_ENVELOPE_POST_QUANTUM,
         (_, false) => MAX_ENVELOPE,
         (_, true) => MAX_ENVELOPE_POST_QUANTUM,
-    };
-    if envelope.len() > limit { Err(SealError::TooLarge(envelope.len())) } else { Ok(envelope) }
+    }
 }
