@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ota_manifest::{
-    Alg, ClassId, Digest, Frame, Kind, MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM, MAX_TRUST_ENVELOPE, ManifestDraft,
+    Alg, ClassId, Digest, Frame, Kind, MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, ManifestDraft,
     Role, VendorId, Version,
 };
 use ota_verify::sign::{
@@ -223,7 +223,8 @@ fn only_an_lms_signature_makes_room_for_more_than_a_classical_envelope() {
         assert_eq!(sealed(kind, 1725, &[other]), Err(SealError::TooLarge(4097)));
         assert_eq!(sealed(kind, 1649, &[one, other]), Ok(MAX_ENVELOPE_POST_QUANTUM));
     }
-    // What a bootloader keeps of a trust document does not grow.
-    assert_eq!(sealed(Kind::Trust, 100, &[other]), Err(SealError::TooLarge(2472)));
-    assert!(2472 > MAX_TRUST_ENVELOPE);
+    assert_eq!(sealed(Kind::Trust, 1964, &[one]), Ok(MAX_TRUST_ENVELOPE));
+    assert_eq!(sealed(Kind::Trust, 1965, &[one]), Err(SealError::TooLarge(2049)));
+    assert_eq!(sealed(Kind::Trust, 5820, &[other]), Ok(MAX_TRUST_ENVELOPE_POST_QUANTUM));
+    assert_eq!(sealed(Kind::Trust, 5821, &[other]), Err(SealError::TooLarge(8193)));
 }
