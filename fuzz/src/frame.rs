@@ -10,7 +10,7 @@ use crate::keys::Key;
 /// The target.
 pub const TARGET: Target = Target { name: "frame", run, seeds };
 
-const LAST_ALGORITHM: u8 = 3;
+const LAST_ALGORITHM: u8 = 4;
 
 #[derive(Debug, PartialEq)]
 struct Parts<'a> {

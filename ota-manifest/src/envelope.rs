@@ -9,7 +9,7 @@
 //!      8     p  payload
 //!    8+p     1  number of signatures, 1 to 8
 //!           then for each, key ids strictly ascending:
-//!            1  algorithm: 1 Ed25519, 2 ECDSA P-256, 3 LMS
+//!            1  algorithm: 1 Ed25519, 2 ECDSA P-256, 3 LMS, 4 ML-DSA-44
 //!            8  key id
 //!            2  signature length, little endian, at least 1
 //!            n  signature
@@ -68,16 +68,18 @@ pub enum Alg {
     P256 = 2,
     /// LMS/HSS with SHA-256 (RFC 8554).
     Lms = 3,
+    /// ML-DSA-44 (FIPS 204), with an empty context. For hosts: its keys are pinned, never listed in a trust document.
+    MlDsa44 = 4,
 }
 
 impl Alg {
     /// Every algorithm, in the order of its number.
-    pub const ALL: [Self; 3] = [Self::Ed25519, Self::P256, Self::Lms];
+    pub const ALL: [Self; 4] = [Self::Ed25519, Self::P256, Self::Lms, Self::MlDsa44];
 
     /// Whether it withstands a quantum computer. The others are called classical.
     #[must_use]
     pub const fn is_post_quantum(self) -> bool {
-        matches!(self, Self::Lms)
+        matches!(self, Self::Lms | Self::MlDsa44)
     }
 }
 
@@ -89,6 +91,7 @@ impl TryFrom<u8> for Alg {
             1 => Ok(Self::Ed25519),
             2 => Ok(Self::P256),
             3 => Ok(Self::Lms),
+            4 => Ok(Self::MlDsa44),
             other => Err(FrameError::UnknownAlgorithm(other)),
         }
     }

@@ -37,6 +37,9 @@ pub enum DecodeError {
     /// A role of a trust document needs more signatures than it has keys, or none where it has keys or cannot do without.
     #[error("threshold that nobody could meet, or anybody")]
     Threshold,
+    /// A trust document lists a key of an algorithm (its number) whose keys are pinned alone.
+    #[error("algorithm {0} has keys that are pinned, not listed in a trust document")]
+    PinnedOnly(u8),
     /// Keys of a trust document are not strictly ascending: unsorted, or one is listed twice.
     #[error("keys not strictly ascending")]
     KeyOrder,
@@ -72,6 +75,7 @@ impl DecodeError {
             Self::ExtensionOrder => 0x0A0A,
             Self::ConflictingImages => 0x0A0B,
             Self::Trailing(_) => 0x0A0C,
+            Self::PinnedOnly(_) => 0x0A0D,
         }
     }
 }

@@ -158,11 +158,13 @@ impl<'a> Entry<'a> for DocumentKey<'a> {
         let role = Role::try_from(reader.u8()?)?;
         let number = reader.u8()?;
         let alg = Alg::try_from(number).map_err(|_| DecodeError::UnknownTag(number))?;
+        // Before the length, so that it says what is wrong instead of that so many bytes are too many.
+        let expected = public_key_len(alg).ok_or(DecodeError::PinnedOnly(number))?;
         let len = reader.count(MAX_PUBLIC_KEY)?;
         let bytes = reader.bytes(usize::from(len))?;
         // A P-256 point has other forms, each another id: one key could then sign as two.
         let known_form = alg != Alg::P256 || bytes.first() == Some(&0x04);
-        if len == public_key_len(alg) && known_form {
+        if len == expected && known_form {
             Ok(Self { role, alg, bytes })
         } else {
             Err(DecodeError::OutOfRange("public key"))
@@ -170,11 +172,14 @@ impl<'a> Entry<'a> for DocumentKey<'a> {
     }
 }
 
-const fn public_key_len(alg: Alg) -> u8 {
+/// Bytes of a public key; `None` for an algorithm that no trust document lists.
+const fn public_key_len(alg: Alg) -> Option<u8> {
     match alg {
-        Alg::Ed25519 => 32,
-        Alg::P256 => 65,
+        Alg::Ed25519 => Some(32),
+        Alg::P256 => Some(65),
         // Of HSS with 32-byte hashes: levels, two types, identifier, root (RFC 8554, 3.3 and 6.1).
-        Alg::Lms => 60,
+        Alg::Lms => Some(60),
+        // One key of 1312 bytes and one signature of 2420 are more than an envelope of a document may have.
+        Alg::MlDsa44 => None,
     }
 }

@@ -36,7 +36,10 @@ fn zero_signatures_empty_signature_duplicate_key_and_unknown_algorithm_have_thei
     assert_eq!(verdict(&frame(b"x", &[(1, [1; 8], b"")])), Some(FrameError::EmptySignature));
     assert_eq!(verdict(&frame(b"x", &[(1, [1; 8], b"s"), (1, [1; 8], b"s")])), Some(FrameError::KeyOrder));
     assert_eq!(verdict(&frame(b"x", &[(1, [2; 8], b"s"), (1, [1; 8], b"s")])), Some(FrameError::KeyOrder));
-    assert_eq!(verdict(&frame(b"x", &[(9, [1; 8], b"s")])), Some(FrameError::UnknownAlgorithm(9)));
+    for unknown in [0, 5, 9, 0x84, 255] {
+        let verdict = verdict(&frame(b"x", &[(unknown, [1; 8], b"s")]));
+        assert_eq!(verdict, Some(FrameError::UnknownAlgorithm(unknown)));
+    }
     let nine: Vec<_> = (0..9u8).map(|n| (1, [n; 8], &b"s"[..])).collect();
     assert_eq!(verdict(&frame(b"x", &nine)), Some(FrameError::TooManySignatures(9)));
 }
@@ -96,6 +99,7 @@ fn codes_in_the_devices_log_are_frozen() {
         (DecodeError::ExtensionOrder, 0x0A0A),
         (DecodeError::ConflictingImages, 0x0A0B),
         (DecodeError::Trailing(0), 0x0A0C),
+        (DecodeError::PinnedOnly(0), 0x0A0D),
     ];
     for (error, code) in decode {
         assert_eq!(error.code(), code, "{error}");

@@ -208,10 +208,31 @@ fn unknown_roles_unknown_algorithms_and_a_ninth_key_are_refused() {
     for number in [0, 5, 0x80, 255] {
         assert_eq!(changed(keys, number), Some(DecodeError::UnknownTag(number)), "role");
     }
-    for number in [0, 4, 0x81, 255] {
+    for number in [0, 5, 0x81, 255] {
         assert_eq!(changed(keys + 1, number), Some(DecodeError::UnknownTag(number)), "algorithm");
     }
     assert_eq!(changed(keys - 1, 9), Some(DecodeError::TooMany { found: 9, limit: 8 }));
+}
+
+#[test]
+fn key_that_can_only_be_pinned_is_refused_by_its_algorithm_and_never_written() {
+    let mut bytes = encoded(&minimal());
+    let algorithm = bytes.len() - 2 * 35;
+    bytes[algorithm] = Alg::MlDsa44 as u8;
+    let pinned_only = DecodeError::PinnedOnly(4);
+    assert_eq!(read(&bytes).err(), Some(pinned_only));
+    // As it would be written: the length of 1312 bytes is not what is wrong with it.
+    let key = [&[0xA0, 0x0A][..], &[7; 1312]].concat();
+    bytes.splice(algorithm + 1..algorithm + 34, key);
+    assert_eq!(read(&bytes).err(), Some(pinned_only));
+
+    let mut buffer = [0; MAX_TRUST_ENVELOPE];
+    for key in [&[7; 1312][..], &[7; 32]] {
+        let mut draft = minimal();
+        draft.keys[1] = KeyDraft::new(Role::Release, Alg::MlDsa44, key);
+        assert_eq!(draft.encode(&mut buffer), Err(EncodeError::Refused(pinned_only)));
+    }
+    assert!(pinned_only.to_string().contains("pinned"));
 }
 
 #[test]

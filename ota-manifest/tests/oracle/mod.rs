@@ -91,6 +91,7 @@ fn is_key(key: &KeyDraft) -> bool {
         Alg::Ed25519 => key.key.len() == 32,
         Alg::P256 => key.key.len() == 65 && key.key[0] == 4,
         Alg::Lms => key.key.len() == 60,
+        Alg::MlDsa44 => false,
     }
 }
 
