@@ -66,7 +66,7 @@ impl AlgSet {
     /// P-256 alone.
     pub const P256: Self = Self::NONE.with(Alg::P256);
     /// Those that withstand a quantum computer.
-    pub(crate) const POST_QUANTUM: Self = Self::NONE.with(Alg::Lms);
+    pub(crate) const POST_QUANTUM: Self = Self::NONE.with(Alg::Lms).with(Alg::MlDsa44);
     /// LMS alone.
     pub const LMS: Self = Self::NONE.with(Alg::Lms);
     /// Every one.
@@ -200,7 +200,6 @@ impl VerifyKey for PublicKey {
             (Alg::P256, key) => crate::P256.verify(key, tbs, signature),
             #[cfg(feature = "lms")]
             (Alg::Lms, key) => crate::Lms.verify(key, tbs, signature),
-            #[cfg(not(all(feature = "ed25519", feature = "p256", feature = "lms")))]
             _ => Err(SignatureRefused),
         }
     }

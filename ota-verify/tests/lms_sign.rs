@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ota_manifest::{
-    Alg, ClassId, Digest, Frame, Kind, MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, ManifestDraft,
-    Role, VendorId, Version,
+    Alg, ClassId, Digest, Frame, Kind, MAX_ENVELOPE, MAX_ENVELOPE_POST_QUANTUM, MAX_TRUST_ENVELOPE,
+    MAX_TRUST_ENVELOPE_POST_QUANTUM, ManifestDraft, Role, VendorId, Version,
 };
 use ota_verify::sign::{
     LmsHeight, LmsSigner, LmsSigningKey, LmsState, LmsWidth, NotAnLmsSet, SealError, Signature, Signer,
