@@ -65,7 +65,7 @@
 //! - `ed25519` (default): [`Ed25519Key`] and [`Ed25519`], strict verification (RFC 8032 with the extra checks of `verify_strict`).
 //! - `p256`: [`P256Key`] and [`P256`], ECDSA over P-256 with SHA-256, for keys in tokens that know no Ed25519.
 //! - `lms`: [`LmsKey`] and [`Lms`], LMS and HSS with SHA-256 (RFC 8554), which a quantum computer does not break.
-//! - `ml-dsa`: [`MlDsa44Key`], ML-DSA-44 (FIPS 204), for hosts: a verification takes some 100 KB of stack.
+//! - `ml-dsa`: [`MlDsa44Key`], ML-DSA-44 (FIPS 204), for hosts: a verification takes up to 120 KiB of stack.
 //! - `sign`: building and signing envelopes ([`sign`]); uses an allocator, for servers and release tools.
 //!
 //! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: measured, it takes 25.8 KB of
