@@ -10,11 +10,14 @@ mod oracle;
 mod reference;
 #[path = "../../ota-slots/tests/rig/mod.rs"]
 mod rig;
+#[path = "../../ota-verify/tests/common/vectors.rs"]
+mod vectors;
 
 pub mod chunk_tree;
 pub mod frame;
 pub mod freshness;
 mod keys;
+pub mod lms;
 pub mod manifest;
 pub mod ops;
 pub mod random;

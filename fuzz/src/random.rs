@@ -37,7 +37,7 @@ impl Random {
             let other = &corpus[self.below(corpus.len())];
             self.mutate_once(&mut input, other);
         }
-        input.truncate(4096);
+        input.truncate(6144);
         input
     }
 

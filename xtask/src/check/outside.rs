@@ -13,8 +13,8 @@ pub(crate) const FUZZ: &str = "fuzz";
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
 /// The fuzz targets.
-const TARGETS: [&str; 7] =
-    ["slots_state", "slots_ops", "frame", "manifest", "trust_chain", "chunk_tree", "freshness"];
+const TARGETS: [&str; 8] =
+    ["slots_state", "slots_ops", "frame", "manifest", "trust_chain", "chunk_tree", "freshness", "lms"];
 
 /// Lints and tests.
 pub(super) fn peers(workspace: &Workspace) -> Result<()> {
