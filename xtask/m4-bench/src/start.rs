@@ -54,7 +54,7 @@ fn use_memory_routines() {
     some[..len].fill(black_box(0));
     black_box(some[..len] == other[..len]);
     some[..len].copy_from_slice(&other[..len]);
-    black_box(some);
+    black_box((some, [0u32; 64]));
 }
 
 // SAFETY: the name is not used by anything else.
