@@ -37,7 +37,7 @@ pub fn digest(mut inputs: Inputs, hash: impl Fn(&[u8]) -> Digest) -> Report {
     report
 }
 
-/// Reads a document and walks its lists. Inputs: number of entries (u32, little endian), the document.
+/// Reads a document. Inputs: number of entries in its lists (u32, little endian), the document.
 ///
 /// Every document that ends early must be refused.
 pub fn list(mut inputs: Inputs, entries: impl Fn(&[u8]) -> Option<u32>) -> Report {

@@ -13,10 +13,11 @@ use crate::cargo_metadata::Workspace;
 use crate::m4::{self, Programs, Sha2};
 use crate::quickstart::Figures;
 
-/// A program, by its name in the figures, its own, and that of the program without the call.
+/// A program, by its name in the figures, its own, that of its inputs and that of the program without the call.
 struct Subject {
     name: &'static str,
     program: &'static str,
+    inputs: &'static str,
     without: &'static str,
 }
 
@@ -24,15 +25,21 @@ struct Subject {
 const UNSIGNED: &str = "unsigned";
 /// The signature algorithms.
 const ALGORITHMS: [Subject; 2] = [
-    Subject { name: "ed25519", program: "ed25519", without: UNSIGNED },
-    Subject { name: "p256", program: "p256", without: UNSIGNED },
+    Subject { name: "ed25519", program: "ed25519", inputs: "ed25519", without: UNSIGNED },
+    Subject { name: "p256", program: "p256", inputs: "p256", without: UNSIGNED },
 ];
-/// The readers of documents.
-const READERS: [Subject; 2] = [
-    Subject { name: "manifest_reader", program: "manifest-reader", without: "empty" },
-    Subject { name: "trust_reader", program: "trust-reader", without: "empty" },
+/// The readers of documents, each with one that also walks all lists of what it has read.
+const READERS: [(Subject, &str); 2] = [
+    (
+        Subject { name: "manifest_reader", program: "manifest-reader", inputs: "manifest", without: "empty" },
+        "manifest-lists",
+    ),
+    (
+        Subject { name: "trust_reader", program: "trust-reader", inputs: "trust", without: "empty" },
+        "trust-lists",
+    ),
 ];
-const SHA256: Subject = Subject { name: "sha256", program: "sha256", without: "unhashed" };
+const SHA256: Subject = Subject { name: "sha256", program: "sha256", inputs: "sha256", without: "unhashed" };
 /// Content that SHA-256 is measured on, bytes; `inputs` names the same length.
 const HASHED: u32 = 64 * 1024;
 
@@ -64,8 +71,8 @@ pub(crate) fn take(workspace: &Workspace) -> Result<Figures> {
     let mut figures = Figures::new();
     figures.insert("algorithms".into(), algorithms.collect::<Result<Vec<_>>>()?.into());
     figures.insert(SHA256.name.into(), sha256(&compact, &fast)?);
-    for reader in &READERS {
-        figures.insert(reader.name.into(), reader.costs(&compact)?.into());
+    for (reader, walker) in READERS {
+        figures.insert(reader.name.into(), reader.reading(walker, &compact)?);
     }
     Ok(figures)
 }
@@ -118,7 +125,7 @@ pub(super) fn table(figures: &Figures) -> String {
 impl Subject {
     /// Flash, stack and instructions, after it has told good from bad.
     fn costs(&self, programs: &Programs) -> Result<Figures> {
-        let run = programs.run(self.program, self.program)?;
+        let run = programs.run(self.program, self.inputs)?;
         run.hold(self.program)?;
         let costs =
             [("flash", self.flash(programs)?), ("stack", run.stack), ("instructions", run.instructions)];
@@ -137,6 +144,13 @@ impl Subject {
         for figure in ["flash", "instructions"] {
             figures.insert(format!("{figure}_with_fast_sha2"), quick[figure].take());
         }
+        Ok(figures.into())
+    }
+
+    fn reading(self, walker: &'static str, programs: &Programs) -> Result<Value> {
+        let mut figures = self.costs(programs)?;
+        let mut walked = Self { program: walker, ..self }.costs(programs)?;
+        figures.insert("flash_with_lists_walked".into(), walked["flash"].take());
         Ok(figures.into())
     }
 }
@@ -182,7 +196,7 @@ mod tests {
         let mut figures = Figures::new();
         let algorithms = ALGORITHMS.iter().map(|algorithm| json!({ "name": algorithm.name }));
         figures.insert("algorithms".into(), algorithms.collect());
-        for reader in READERS.iter().chain([&SHA256]) {
+        for reader in READERS.iter().map(|(reader, _)| reader).chain([&SHA256]) {
             figures.insert(reader.name.into(), json!({}));
         }
         for (name, figure, limit) in LIMITS {

@@ -23,8 +23,8 @@ fn main() -> Result<()> {
     write(folder, "sha256", &[Sha256::of(&[&hashed]).as_bytes(), &hashed])?;
     let (manifest, trust) = (documents::manifest()?, documents::trust()?);
     signatures::write_all(folder, &manifest)?;
-    write(folder, "manifest-reader", &[&documents::MANIFEST_ENTRIES.to_le_bytes(), &manifest])?;
-    write(folder, "trust-reader", &[&documents::TRUST_ENTRIES.to_le_bytes(), &trust])
+    write(folder, "manifest", &[&documents::MANIFEST_ENTRIES.to_le_bytes(), &manifest])?;
+    write(folder, "trust", &[&documents::TRUST_ENTRIES.to_le_bytes(), &trust])
 }
 
 /// Bytes without a short period.

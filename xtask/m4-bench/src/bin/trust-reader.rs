@@ -1,4 +1,4 @@
-//! The trust document's canonical reader, and its keys walked.
+//! The trust document's canonical reader.
 #![no_std]
 #![no_main]
 
@@ -8,7 +8,5 @@ use ota_manifest::TrustDocument;
 
 m4_bench::program!(|inputs| m4_bench::list(inputs, |bytes| {
     let document = TrustDocument::decode_unauthenticated(bytes).ok()?;
-    black_box(&document);
-    let keys = document.keys.iter().inspect(|key| _ = black_box(key));
-    u32::try_from(keys.count()).ok()
+    u32::try_from(black_box(&document).keys.len()).ok()
 }));
