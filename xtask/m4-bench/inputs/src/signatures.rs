@@ -10,7 +10,8 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, Ed25519KeyPair, KeyPair, Unparsed
 /// Writes the inputs of each algorithm's program: public key, envelope around `payload`.
 pub(crate) fn write_all(folder: &Path, payload: &[u8]) -> Result<()> {
     write(folder, "ed25519", &ed25519(payload)?)?;
-    write(folder, "p256", &p256(payload)?)
+    write(folder, "p256", &p256(payload)?)?;
+    write(folder, "lms", &lms(payload)?)
 }
 
 /// Signed by *ring*.
@@ -34,6 +35,21 @@ fn p256(payload: &[u8]) -> Result<Signed> {
         let second = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public);
         second.verify(tbs, &signature).map_err(|_| anyhow!("ring refuses the signature"))?;
         Ok(signature.to_vec())
+    })
+}
+
+/// Signed by hbs-lms: one level, height 10, W4, with the first of its signatures.
+fn lms(payload: &[u8]) -> Result<Signed> {
+    use hbs_lms::signature::SignerMut as _;
+    use hbs_lms::{HssParameter, LmotsAlgorithm, LmsAlgorithm, Seed, Sha256_256};
+
+    let parameters = [HssParameter::<Sha256_256>::new(LmotsAlgorithm::LmotsW4, LmsAlgorithm::LmsH10)];
+    let keys = hbs_lms::keygen(&parameters, &Seed::from([0x4C; 32]), None);
+    let (mut key, public) = keys.map_err(|_| anyhow!("no key of this seed"))?;
+    let public = PublicKey::lms(public.as_slice().try_into()?);
+    Signed::new(public, payload, |tbs| {
+        let signature = key.try_sign(tbs).map_err(|_| anyhow!("hbs-lms does not sign"))?;
+        Ok(signature.as_ref().to_vec())
     })
 }
 
