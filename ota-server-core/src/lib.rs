@@ -75,6 +75,7 @@
 //! - `sqlite`: [`store::SqliteStore`], with `sqlx`; needs Rust 1.94.
 //! - `fs-artifacts`: [`artifact::FsArtifacts`], with `object_store`.
 //! - `software-signer`: [`signing::SoftwareSigner`], an Ed25519 key in a [`private_file`].
+//! - `lms-signer`: [`signing::LmsFileSigner`], an LMS key in a [`private_file`], which uses no leaf twice; needs Rust 1.89.
 //! - `pkcs11`: [`signing::Pkcs11Signer`], an Ed25519 or P-256 key in a PKCS#11 token, with `cryptoki`.
 //!
 //! # Limits
@@ -109,7 +110,7 @@ mod names;
 pub mod notify;
 mod operator;
 mod plan;
-#[cfg(feature = "software-signer")]
+#[cfg(any(feature = "software-signer", feature = "lms-signer"))]
 pub mod private_file;
 mod release;
 pub mod rollout;
