@@ -1,7 +1,7 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
+use ota_manifest::JobId;
 use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
-use ota_manifest::{JobId, MAX_ENVELOPE};
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
@@ -21,7 +21,9 @@ const LOG: usize = 4;
 /// Memory lent to the agent.
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// Holds the envelope of the job: [`MAX_ENVELOPE`](ota_manifest::MAX_ENVELOPE) bytes.
+    /// Holds the envelope of the job: [`MAX_ENVELOPE`](ota_manifest::MAX_ENVELOPE) bytes, or as many as the device's slots
+    /// keep ([`Layout::envelope_limit`](ota_slots::Layout::envelope_limit)). An offer with a longer one is refused, so lend
+    /// no more than that.
     pub envelope: &'b mut [u8],
     /// Holds the chunks of one window: at least one chunk and one erase page, better four of them.
     pub window: &'b mut [u8],
@@ -434,9 +436,6 @@ impl Core<'_> {
 
     /// Copies the envelope into the lent buffer; `None` if it does not fit.
     pub(crate) fn keep_envelope(&mut self, envelope: &[u8]) -> Option<()> {
-        if envelope.len() > MAX_ENVELOPE {
-            return None;
-        }
         self.buffers.envelope.get_mut(..envelope.len())?.copy_from_slice(envelope);
         self.envelope_len = envelope.len();
         Some(())

@@ -187,6 +187,33 @@ fn trial_ends_at_its_deadline_although_a_report_is_still_unanswered() {
     assert!(matches!(agent.poll_output(10_000), Output::Reset));
 }
 
+#[test]
+fn envelope_as_long_as_the_lent_memory_is_looked_at_and_a_longer_one_is_refused() {
+    for (lent, len, is_refused) in
+        [(1536, 1536, false), (1536, 1537, true), (4096, 4096, false), (4096, 4097, true)]
+    {
+        let (mut envelope, mut window) = (vec![0; lent], [0; 4096]);
+        let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+        let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+        assert!(matches!(agent.poll_output(0), Output::Send(_)));
+        let offered = vec![0xE7; len];
+        agent.handle_input(0, Input::Message(Down::Offer { job: JOB, attempt: 1, envelope: &offered }));
+        let mut asked = None;
+        for _ in 0..4 {
+            match agent.poll_output(0) {
+                Output::Slots(SlotWork::Admit { envelope }) => asked = Some(envelope == offered),
+                Output::Event(Event::OfferRefused { refusal: Refusal::Unsupported, code: 0x0505 }) => {
+                    asked = None;
+                    assert!(is_refused, "{lent} {len}");
+                    break;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(asked, (!is_refused).then_some(true), "{lent} {len}");
+    }
+}
+
 /// Drives a bare agent through a download whose slot work always succeeds; what it asked the slots for.
 fn bare_download(plan: Plan, window_bytes: usize) -> Vec<&'static str> {
     let (mut envelope, mut window) = ([0; 1536], vec![0; window_bytes]);
