@@ -65,10 +65,10 @@ impl AlgSet {
     pub const ED25519: Self = Self::NONE.with(Alg::Ed25519);
     /// P-256 alone.
     pub const P256: Self = Self::NONE.with(Alg::P256);
-    /// Those that withstand a quantum computer.
-    pub(crate) const POST_QUANTUM: Self = Self::NONE.with(Alg::Lms).with(Alg::MlDsa44);
     /// LMS alone.
     pub const LMS: Self = Self::NONE.with(Alg::Lms);
+    /// Those that withstand a quantum computer.
+    pub(crate) const POST_QUANTUM: Self = Self::LMS.with(Alg::MlDsa44);
     /// Every one.
     pub(crate) const ALL: Self = Self(u8::MAX);
 

@@ -5,7 +5,8 @@
 //!
 //! Every set of parameters with these hashes is checked: trees of height 5, 10, 15, 20 and 25, digits of 1, 2, 4 and 8
 //! bits, 1 to 8 levels. The key says which; a signature by another set is refused. **Recommended** for firmware: one
-//! level, digits of 4 bits (W4), height 10 to 20. Verification then takes about 2.1 million instructions on a Cortex-M4.
+//! level, digits of 4 bits (W4), height 10 to 20. Measured with H10 on an emulated Cortex-M4, opt-level z: 2.2 million
+//! instructions (3.1 with the compact SHA-256) and 1.3 KB of stack.
 //!
 //! | one level | signature, bytes | signatures of a key |
 //! |---|---|---|
