@@ -407,6 +407,41 @@ mod tests {
         }
     }
 
+    /// The HSS key and signature of trees that each sign the key of the next (section 6.2). Ours have one.
+    fn stacked(trees: &[LmsSigningKey], message: &[u8]) -> ([u8; LmsKey::LEN], Vec<u8>) {
+        let levels = u32::try_from(trees.len()).unwrap();
+        let key = [&levels.to_be_bytes(), &trees[0].public[4..]].concat();
+        let mut signature = (levels - 1).to_be_bytes().to_vec();
+        for pair in trees.windows(2) {
+            let below = &pair[1].public[4..];
+            signature.extend_from_slice(&pair[0].sign(31, below)[4..]);
+            signature.extend_from_slice(below);
+        }
+        signature.extend_from_slice(&trees[trees.len() - 1].sign(1, message)[4..]);
+        (key.try_into().unwrap(), signature)
+    }
+
+    #[test]
+    fn one_to_eight_levels_are_walked_and_nine_are_refused() {
+        let tree = |seed| LmsSigningKey::generate(LmsHeight::H5, LmsWidth::W4, &[seed; HASH]);
+        let trees: Vec<_> = (1..=9).map(tree).collect();
+        for levels in 1..=8 {
+            let (key, signature) = stacked(&trees[..levels], b"message");
+            assert_eq!(verify_message(&key, b"message", &signature), Ok(()), "{levels} levels");
+            // One bit in each of the trees' parts; the first 4 bytes count the levels.
+            for at in (4 + 20..signature.len()).step_by(2348 + 56) {
+                let mut flipped = signature.clone();
+                flipped[at] ^= 1;
+                assert!(verify_message(&key, b"message", &flipped).is_err(), "{levels} levels, byte {at}");
+            }
+            let (cut, longer) = (&signature[..signature.len() - 1], [&signature[..], &[0]].concat());
+            assert!(verify_message(&key, b"message", cut).is_err());
+            assert!(verify_message(&key, b"message", &longer).is_err());
+        }
+        let (key, signature) = stacked(&trees, b"message");
+        assert!(verify_message(&key, b"message", &signature).is_err());
+    }
+
     #[test]
     fn no_secret_and_no_randomizer_is_used_twice() {
         let leaves = leaves(5);
