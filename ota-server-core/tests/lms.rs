@@ -378,3 +378,40 @@ fn state_alone_counts_for_a_key_that_lives_elsewhere() {
     assert!(matches!(LmsFileState::open(&file, &key(2)), Err(LmsFileError::OtherKey { .. })));
     assert_eq!(LmsFileState::open(&file, &key(1)).unwrap().claim(), Ok(16));
 }
+
+#[tokio::test]
+async fn fleet_publishes_what_an_lms_key_signs_and_proves_it() {
+    use ota_server_core::artifact::MemoryArtifacts;
+    use ota_server_core::auth::{BearerAuth, Operators};
+    use ota_server_core::fleet::{ImageDraftRef, ReleaseDraft};
+    use ota_server_core::{Actor, Fleet, FleetConfig, Parts, SystemClock};
+    use std::sync::Arc;
+
+    let bench = Bench::used(7);
+    let signer = bench.open().unwrap();
+    let key = signer.public_key();
+    let parts = Parts {
+        store: Arc::new(ota_server_core::store::MemoryStore::default()),
+        artifacts: Arc::new(MemoryArtifacts::default()),
+        signer: Arc::new(signer),
+        notifier: Arc::new(ota_server_core::notify::NoBell),
+        auth: Arc::new(BearerAuth),
+        clock: Arc::new(SystemClock),
+        operators: Operators::new(),
+    };
+    let fleet = Fleet::open(parts, FleetConfig::default()).await.unwrap();
+    let author = Actor::new("ann", &[ota_server_core::Role::Author]);
+    let image = fleet.upload(&author, vec![0x55; 9000]).await.unwrap();
+    let (vendor, class) = (ota_manifest::VendorId::new([1; 16]), ota_manifest::ClassId::new([2; 16]));
+    let draft = ReleaseDraft {
+        manifest: ota_manifest::ManifestDraft::new(vendor, class, ota_manifest::Version::new(1, 1, 0)),
+        images: vec![ImageDraftRef { digest: image.digest, link_address: 0x8000 }],
+    };
+    let no = fleet.publish(&author, draft).await.unwrap();
+    let envelope = fleet.look(|engine| engine.release(no).unwrap().envelope.clone());
+    assert!(envelope.len() <= ota_manifest::MAX_ENVELOPE_LMS);
+
+    let frame = ota_manifest::Frame::parse(&envelope).unwrap();
+    let entry = frame.signatures().next().unwrap();
+    assert_eq!((entry.alg, entry.key_id, &entry.bytes[4..8]), (Alg::Lms, key.key_id(), &[0, 0, 0, 7][..]));
+}
