@@ -1,10 +1,11 @@
-//! Device code names neither `alloc` nor `std`, called or not.
+//! Device code names neither `alloc` nor `std`, called or not, and looks at hardened verdicts in three places alone.
 //!
 //! The bare-metal checks see what is compiled with the features they switch on; this one reads every line that any
 //! device build could contain. Code that only tests, the simulation, the standard library or the signing side can
 //! switch on is free.
 
 mod gate;
+mod verdicts;
 mod words;
 
 use std::collections::VecDeque;
@@ -16,32 +17,37 @@ use anyhow::{Context, Result, bail};
 use crate::cargo_metadata::Workspace;
 use crate::family::DEVICE_CRATES;
 
-/// Fails with every place that names `alloc` or `std`.
+/// Fails with every place that names `alloc` or `std`, or with the calls of `Hardened::of` if they are not where they
+/// should be.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let mut places = Vec::new();
+    let (mut places, mut calls) = (Vec::new(), Vec::new());
     for name in DEVICE_CRATES {
         let folder = &workspace.member(name)?.folder;
         for (file, found) in read(&folder.join("src"))? {
             let file = file.strip_prefix(workspace.root()).unwrap_or(&file).display().to_string();
             places
-                .extend(found.into_iter().map(|word| format!("{file}:{} names `{}`", word.line, word.name)));
+                .extend(found.words.iter().map(|word| format!("{file}:{} names `{}`", word.line, word.name)));
+            calls.extend(found.verdicts.into_iter().map(|line| (file.clone(), line)));
+            if let Some(line) = found.aliases.first() {
+                bail!("{file}:{line} gives `Hardened` another name, behind which its calls are not counted");
+            }
         }
     }
     if !places.is_empty() {
         bail!("device code has no allocator and no standard library, but {}", places.join("; "));
     }
-    Ok(())
+    verdicts::objection(&calls).map_or(Ok(()), |objection| bail!("{objection}"))
 }
 
 /// Follows the module tree from `lib.rs`, leaving out modules no device build contains.
-fn read(src: &Path) -> Result<Vec<(PathBuf, Vec<words::Word>)>> {
+fn read(src: &Path) -> Result<Vec<(PathBuf, words::Found)>> {
     let mut queue = VecDeque::from([(src.join("lib.rs"), src.to_owned())]);
     let mut findings = Vec::new();
     while let Some((path, folder)) = queue.pop_front() {
         let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = syn::parse_file(&source).with_context(|| format!("cannot parse {}", path.display()))?;
-        let found = words::find(&file);
-        for module in found.modules {
+        let mut found = words::find(&file);
+        for module in std::mem::take(&mut found.modules) {
             if module.has_path_attribute {
                 bail!(
                     "{}: #[path] hides a file from this check; name the file after the module",
@@ -50,7 +56,7 @@ fn read(src: &Path) -> Result<Vec<(PathBuf, Vec<words::Word>)>> {
             }
             queue.push_back(locate(&folder, &module.path)?);
         }
-        findings.push((path, found.words));
+        findings.push((path, found));
     }
     Ok(findings)
 }
@@ -106,9 +112,9 @@ mod tests {
         let findings = read(&folder.0).unwrap();
         let places: Vec<_> = findings
             .iter()
-            .flat_map(|(file, words)| {
+            .flat_map(|(file, found)| {
                 let file = file.strip_prefix(&folder.0).unwrap().display().to_string();
-                words.iter().map(move |word| (file.clone(), word.line, word.name))
+                found.words.iter().map(move |word| (file.clone(), word.line, word.name))
             })
             .collect();
         assert_eq!(places, [("a/deep/c.rs".into(), 2, "alloc"), ("b/d.rs".into(), 1, "std")]);
@@ -117,6 +123,6 @@ mod tests {
     #[test]
     fn a_module_cannot_hide_behind_a_path_attribute() {
         let folder = Folder::new("path", &[("lib.rs", "#[path = \"x.rs\"] mod a;"), ("x.rs", "")]);
-        assert!(read(&folder.0).unwrap_err().to_string().contains("#[path] hides a file"));
+        assert!(read(&folder.0).err().unwrap().to_string().contains("#[path] hides a file"));
     }
 }

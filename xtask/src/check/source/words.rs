@@ -6,6 +6,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, Stmt, TraitItem, UseTree};
 
 use super::gate::keeps_out;
+use super::verdicts;
 
 const FORBIDDEN: [&str; 2] = ["alloc", "std"];
 
@@ -33,6 +34,10 @@ pub(super) struct Found {
     pub(super) words: Vec<Word>,
     /// Files to read next.
     pub(super) modules: Vec<Module>,
+    /// Lines that call `Hardened::of`.
+    pub(super) verdicts: Vec<usize>,
+    /// Lines that give `Hardened` another name.
+    pub(super) aliases: Vec<usize>,
     inline: Vec<String>,
 }
 
@@ -110,6 +115,16 @@ impl<'ast> Visit<'ast> for Found {
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         self.judge_use(&item.tree);
+        if verdicts::is_renamed(&item.tree) {
+            self.aliases.push(item.use_token.span.start().line);
+        }
+    }
+
+    fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
+        if matches!(&*item.ty, syn::Type::Path(named) if verdicts::is_type(&named.path)) {
+            self.aliases.push(item.ident.span().start().line);
+        }
+        visit::visit_item_type(self, item);
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
@@ -117,12 +132,16 @@ impl<'ast> Visit<'ast> for Found {
             && path.segments.len() > 1
         {
             self.judge(&first.ident);
+            if verdicts::is_call(path) {
+                self.verdicts.push(first.ident.span().start().line);
+            }
         }
         visit::visit_path(self, path);
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         self.judge_tokens(call.tokens.clone());
+        self.verdicts.extend(verdicts::calls_in(call.tokens.clone()));
         visit::visit_macro(self, call);
     }
 
