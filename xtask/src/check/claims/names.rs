@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprLit, Ident, ImplItem, Item, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Ident, ImplItem, Item, ItemMacro, Lit, Meta};
 
 /// Tests and examples of one file.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Names {
     pub(super) held: BTreeSet<String>,
     /// Tests that do not run.
     pub(super) ignored: BTreeSet<String>,
+    /// Macros of this file that make a test of the name they are given first.
+    makers: BTreeSet<String>,
 }
 
 /// Reads one file.
@@ -46,6 +48,24 @@ impl Names {
                 "" | "rust" => drop(self.held.insert(format!("{name}#example"))),
                 _ => {}
             }
+        }
+    }
+
+    /// The tests a macro makes: `proptest!`, or one that this file defines before it is called.
+    fn expansion(&mut self, item: &ItemMacro) {
+        let tokens = item.mac.tokens.clone();
+        let called = item.mac.path.segments.last().map(|part| part.ident.to_string()).unwrap_or_default();
+        match &item.ident {
+            Some(name) if tokens.to_string().replace([' ', '\n'], "").contains("#[test]fn$") => {
+                self.makers.insert(name.to_string());
+            }
+            None if called == "proptest" => self.property_tests(tokens),
+            None if self.makers.contains(&called) => {
+                if let Some(TokenTree::Ident(name)) = tokens.into_iter().next() {
+                    self.held.insert(name.to_string());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -86,11 +106,7 @@ impl<'ast> Visit<'ast> for Names {
             Item::Struct(item) => self.examples(&item.ident, &item.attrs),
             Item::Trait(item) => self.examples(&item.ident, &item.attrs),
             Item::Type(item) => self.examples(&item.ident, &item.attrs),
-            Item::Macro(item)
-                if item.mac.path.segments.last().is_some_and(|part| part.ident == "proptest") =>
-            {
-                self.property_tests(item.mac.tokens.clone());
-            }
+            Item::Macro(item) => self.expansion(item),
             _ => {}
         }
         visit::visit_item(self, item);
@@ -136,6 +152,14 @@ mod tests {
             #[cfg_attr(miri, allow(unused))]\nfn a(x in 0..9u8) { helper(x); fn inner() {} }\nfn b() {}\n\
             #[test]\n#[ignore]\nfn c() {}\n#[test] fn d() {} }\nother! { #[test] fn e() {} }";
         assert_eq!(names(source), (vec!["a".into(), "d".into()], vec!["c".into()]));
+    }
+
+    #[test]
+    fn tests_that_a_macro_of_the_file_makes_are_found() {
+        let source = "macro_rules! apart { ($name:ident, $body:expr) => { #[test] fn $name() { $body } }; }\n\
+            macro_rules! helper { ($name:ident) => { fn $name() {} }; }\n\
+            apart!(a, b()); helper!(c); elsewhere!(d);";
+        assert_eq!(names(source).0, ["a"]);
     }
 
     #[test]

@@ -34,14 +34,13 @@ pub(super) fn is_renamed(tree: &UseTree) -> bool {
 pub(super) fn calls_in(tokens: TokenStream) -> Vec<usize> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.to_string() == word);
+    let called = |at: usize| is(at + 1, ":") && is(at + 2, ":") && is(at + 3, "of");
     let mut lines = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Group(group) => lines.extend(calls_in(group.stream())),
-            TokenTree::Ident(ident) if ident == TYPE => {
-                if is(at + 1, ":") && is(at + 2, ":") && is(at + 3, "of") {
-                    lines.push(ident.span().start().line);
-                }
+            TokenTree::Ident(ident) if ident == TYPE && called(at) => {
+                lines.push(ident.span().start().line);
             }
             _ => {}
         }
