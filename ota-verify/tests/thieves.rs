@@ -48,6 +48,32 @@ fn floor_that_a_stolen_release_key_has_used_up_still_lets_its_last_number_in() {
     assert_eq!(verdict(&trust, &spent, &release(&fresh, 8, at(u32::MAX))), withdrawn);
 }
 
+/// A bootloader adopts no document under which the running image does not prove: with one signature that takes two documents.
+#[test]
+fn release_that_two_keys_have_signed_outlives_the_document_that_drops_one_of_them() {
+    let (stolen, spare, root) = (ed25519(50), ed25519(51), ed25519(1));
+    let [root_key, stolen_key, spare_key] = [&root, &stolen, &spare].map(Signer::public_key);
+    let keys = [
+        TrustedKey::new(Role::Root, &root_key),
+        TrustedKey::new(Role::Release, &stolen_key),
+        TrustedKey::new(Role::Release, &spare_key),
+    ];
+    let pinned = Trust::pinned_on(&TrustTerms::FIRST, &keys);
+    let draft = draft(Order { epoch: 0, sequence: 8 });
+    let ours = seal_manifest(&draft, &[(&stolen, Role::Release), (&spare, Role::Release)]).unwrap();
+    let his = release(&stolen, 9, |_| ());
+    assert_eq!((verdict(&pinned, &state(), &ours), verdict(&pinned, &state(), &his)), (ACCEPTED, ACCEPTED));
+
+    let mut document = TrustDraft::new(2);
+    document.keys.push(root_key.draft(Role::Root)).unwrap();
+    document.keys.push(spare_key.draft(Role::Release)).unwrap();
+    let envelope = seal_trust(&document, &[&root]).unwrap();
+    let adopted = pinned.successor(Frame::parse(&envelope).unwrap(), ALGORITHMS).unwrap();
+    let trust = Trust::documented(&adopted);
+    assert_eq!(verdict(&trust, &state(), &ours), ACCEPTED, "what runs still proves");
+    assert_eq!(verdict(&trust, &state(), &his), Err(Refused::Auth(AuthError::UnknownKey)));
+}
+
 #[test]
 fn thief_of_a_freshness_key_moves_the_time_and_nothing_but_ends_of_validity_hears_of_it() {
     let (vendor, online) = (ed25519(50), ed25519(60));
