@@ -17,7 +17,7 @@
 //! The frame is fixed rather than postcard so that not one length byte has to be interpreted by a general decoder before
 //! the signature is known to be good.
 
-use crate::{DecodeError, FrameError, KeyId};
+use crate::{DecodeError, Field, FrameError, KeyId};
 
 /// The format number this crate reads and writes.
 pub const FORMAT: u8 = 1;
@@ -176,7 +176,7 @@ impl Roles {
     }
 
     pub(crate) const fn from_bits(bits: u8) -> Result<Self, DecodeError> {
-        if bits & !Self::KNOWN == 0 { Ok(Self(bits)) } else { Err(DecodeError::OutOfRange("roles")) }
+        if bits & !Self::KNOWN == 0 { Ok(Self(bits)) } else { Err(DecodeError::OutOfRange(Field::Roles)) }
     }
 }
 

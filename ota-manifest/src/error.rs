@@ -1,5 +1,7 @@
 //! What can be wrong with bytes from outside.
 
+use core::fmt;
+
 use thiserror::Error;
 
 /// Why a byte string is not a canonical encoding.
@@ -30,10 +32,10 @@ pub enum DecodeError {
     },
     /// A list that needs an entry has none.
     #[error("empty list of {0}")]
-    Empty(&'static str),
+    Empty(Field),
     /// A field's value contradicts its meaning.
     #[error("field {0} has a value outside its range")]
-    OutOfRange(&'static str),
+    OutOfRange(Field),
     /// A role of a trust document needs more signatures than it has keys, or none where it has keys or cannot do without.
     #[error("threshold that nobody could meet, or anybody")]
     Threshold,
@@ -77,6 +79,58 @@ impl DecodeError {
             Self::Trailing(_) => 0x0A0C,
             Self::PinnedOnly(_) => 0x0A0D,
         }
+    }
+}
+
+/// A field of which [`DecodeError`] speaks. A number, not a text: a bootloader that does not show errors keeps no words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// Kinds of device.
+    Classes,
+    /// Hardware revisions.
+    HardwareRange,
+    /// Hand-overs before an image on trial is given up.
+    TrialAttempts,
+    /// Time that an image on trial has to confirm.
+    ConfirmWindow,
+    /// Images of a manifest.
+    Images,
+    /// Length of an image in flash.
+    ImageSize,
+    /// Length of a chunk.
+    ChunkSize,
+    /// Version of a trust document.
+    Version,
+    /// Last open epoch of a trust document.
+    Epoch,
+    /// A set of roles.
+    Roles,
+    /// Hybrid roles of a trust document.
+    Hybrid,
+    /// A key of a trust document.
+    PublicKey,
+    /// Trust version in a freshness reply.
+    TrustVersion,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classes => "classes",
+            Self::HardwareRange => "hardware range",
+            Self::TrialAttempts => "trial attempts",
+            Self::ConfirmWindow => "confirm window",
+            Self::Images => "images",
+            Self::ImageSize => "image size",
+            Self::ChunkSize => "chunk size",
+            Self::Version => "version",
+            Self::Epoch => "epoch",
+            Self::Roles => "roles",
+            Self::Hybrid => "hybrid",
+            Self::PublicKey => "public key",
+            Self::TrustVersion => "trust version",
+        })
     }
 }
 

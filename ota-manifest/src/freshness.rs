@@ -7,7 +7,7 @@
 //! is decided by `ota-verify`, never here.
 
 use crate::codec::Reader;
-use crate::{DecodeError, Nonce, Order};
+use crate::{DecodeError, Field, Nonce, Order};
 
 /// Freshness reply format 1: the server's answer to a device's own nonce.
 ///
@@ -34,12 +34,12 @@ impl Freshness {
         let mut reader = Reader::new(bytes);
         let r = &mut reader;
         let reply = Self {
-            nonce: Nonce::new(r.array()?),
-            time: r.u64()?,
-            latest: Order { epoch: r.u16()?, sequence: r.u32()? },
-            trust_version: r.u32()?,
+            nonce: Nonce::new(r.array()),
+            time: r.u64(),
+            latest: Order { epoch: r.u16(), sequence: r.u32() },
+            trust_version: r.u32(),
         };
-        reader.finish()?;
-        if reply.trust_version == 0 { Err(DecodeError::OutOfRange("trust version")) } else { Ok(reply) }
+        r.require(reply.trust_version > 0, DecodeError::OutOfRange(Field::TrustVersion));
+        reader.finish().map(|()| reply)
     }
 }

@@ -1,7 +1,7 @@
 //! One image of a manifest: the bytes that end up in flash and the payload that carries them.
 
 use crate::codec::Reader;
-use crate::{DecodeError, Digest};
+use crate::{DecodeError, Digest, Field};
 
 /// One firmware image, for one place in flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +29,18 @@ impl Image {
         self.size.div_ceil(self.chunk_size.bytes())
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let image = Self {
-            component: reader.u8()?,
-            link_address: reader.u32()?,
-            size: reader.u32()?,
-            digest: reader.digest()?,
-            chunk_size: ChunkSize::from_log2(reader.u8()?)?,
-            chunk_root: reader.digest()?,
-            payload: Payload::read(reader)?,
+            component: reader.u8(),
+            link_address: reader.u32(),
+            size: reader.u32(),
+            digest: reader.digest(),
+            chunk_size: ChunkSize::read(reader),
+            chunk_root: reader.digest(),
+            payload: Payload::read(reader),
         };
-        if image.size == 0 { Err(DecodeError::OutOfRange("image size")) } else { Ok(image) }
+        reader.require(image.size > 0, DecodeError::OutOfRange(Field::ImageSize));
+        image
     }
 }
 
@@ -51,16 +52,16 @@ pub(crate) struct InFlash<'a> {
 }
 
 impl<'a> InFlash<'a> {
-    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let start = reader.rest();
-        reader.u8()?;
-        let link_address = reader.u32()?;
-        reader.u32()?;
+        reader.u8();
+        let link_address = reader.u32();
+        reader.u32();
         // Digest, chunk size and chunk root.
-        reader.bytes(32 + 1 + 32)?;
-        let bytes = start.get(..start.len() - reader.rest().len()).ok_or(DecodeError::Truncated)?;
-        Payload::read(reader)?;
-        Ok(Self { link_address, bytes })
+        reader.bytes(32 + 1 + 32);
+        let bytes = start.get(..start.len() - reader.rest().len()).unwrap_or(start);
+        Payload::read(reader);
+        Self { link_address, bytes }
     }
 
     /// Whether both claim one place for different bytes.
@@ -101,23 +102,26 @@ pub enum Payload {
 }
 
 impl Payload {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.tag()? {
-            0 => Ok(Self::Raw),
-            1 => Ok(Self::Compressed {
-                codec: reader.u8()?,
-                size: reader.u32()?,
-                digest: reader.digest()?,
-                chunk_root: reader.digest()?,
-            }),
-            2 => Ok(Self::Delta {
-                codec: reader.u8()?,
-                base: reader.digest()?,
-                size: reader.u32()?,
-                digest: reader.digest()?,
-                chunk_root: reader.digest()?,
-            }),
-            tag => Err(DecodeError::UnknownTag(tag)),
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.tag() {
+            0 => Self::Raw,
+            1 => Self::Compressed {
+                codec: reader.u8(),
+                size: reader.u32(),
+                digest: reader.digest(),
+                chunk_root: reader.digest(),
+            },
+            2 => Self::Delta {
+                codec: reader.u8(),
+                base: reader.digest(),
+                size: reader.u32(),
+                digest: reader.digest(),
+                chunk_root: reader.digest(),
+            },
+            tag => {
+                reader.refuse(DecodeError::UnknownTag(tag));
+                Self::Raw
+            }
         }
     }
 }
@@ -142,7 +146,12 @@ impl ChunkSize {
     /// # Errors
     /// [`DecodeError::OutOfRange`] below 2^8 or above 2^16 bytes.
     pub const fn from_log2(log2: u8) -> Result<Self, DecodeError> {
-        if log2 < 8 || log2 > 16 { Err(DecodeError::OutOfRange("chunk size")) } else { Ok(Self(log2)) }
+        if log2 < 8 || log2 > 16 { Err(DecodeError::OutOfRange(Field::ChunkSize)) } else { Ok(Self(log2)) }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let read = Self::from_log2(reader.u8());
+        reader.checked(read, Self::KIB4)
     }
 
     /// Length in bytes.

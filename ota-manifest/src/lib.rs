@@ -77,7 +77,7 @@ pub use envelope::{
 };
 #[cfg(feature = "encode")]
 pub use error::EncodeError;
-pub use error::{DecodeError, FrameError, ParseIdError};
+pub use error::{DecodeError, Field, FrameError, ParseIdError};
 pub use freshness::Freshness;
 #[cfg(feature = "encode")]
 pub use freshness_draft::FreshnessDraft;

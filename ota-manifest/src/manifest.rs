@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use crate::codec::Reader;
 use crate::image::InFlash;
-use crate::{ClassId, DecodeError, DeviceId, Image, Order, SecurityVersion, VendorId, Version};
+use crate::{ClassId, DecodeError, DeviceId, Field, Image, Order, SecurityVersion, VendorId, Version};
 
 /// Most classes in a manifest.
 pub const MAX_CLASSES: u8 = 4;
@@ -64,45 +64,34 @@ impl<'a> Manifest<'a> {
         let mut reader = Reader::new(bytes);
         let r = &mut reader;
         let manifest = Self {
-            order: Order { epoch: r.u16()?, sequence: r.u32()? },
-            security_version: SecurityVersion(r.u32()?),
-            vendor: VendorId::new(r.array()?),
-            classes: Entries::read(r, MAX_CLASSES)?,
-            hardware: HardwareRange::new(r.u16()?, r.u16()?)?,
-            version: Version { major: r.u16()?, minor: r.u16()?, patch: r.u16()?, build: r.u32()? },
-            issued: r.u64()?,
-            not_after: r.option(Reader::u64)?,
-            target: r.option(|r| r.array().map(DeviceId::new))?,
-            min_bootloader: r.u16()?,
-            confirm_window_s: r.u16()?,
-            trial_attempts: r.u8()?,
-            images: Entries::read(r, MAX_IMAGES)?,
-            dependencies: Entries::read(r, MAX_DEPENDENCIES)?,
-            extensions: Entries::read(r, MAX_EXTENSIONS)?,
+            order: Order { epoch: r.u16(), sequence: r.u32() },
+            security_version: SecurityVersion(r.u32()),
+            vendor: VendorId::new(r.array()),
+            classes: Entries::read(r, MAX_CLASSES),
+            hardware: hardware_range(r),
+            version: Version { major: r.u16(), minor: r.u16(), patch: r.u16(), build: r.u32() },
+            issued: r.u64(),
+            not_after: r.option(Reader::u64),
+            target: r.option(|r| DeviceId::new(r.array())),
+            min_bootloader: r.u16(),
+            confirm_window_s: r.u16(),
+            trial_attempts: r.u8(),
+            images: Entries::read(r, MAX_IMAGES),
+            dependencies: Entries::read(r, MAX_DEPENDENCIES),
+            extensions: Entries::read(r, MAX_EXTENSIONS),
         };
-        reader.finish()?;
-        manifest.check_ranges()
+        manifest.check_ranges(r);
+        reader.finish().map(|()| manifest)
     }
 
-    fn check_ranges(self) -> Result<Self, DecodeError> {
-        if self.classes.is_empty() {
-            return Err(DecodeError::Empty("classes"));
-        }
-        if self.images.is_empty() {
-            return Err(DecodeError::Empty("images"));
-        }
-        if self.trial_attempts < 2 {
-            // One attempt cannot tell a bad image from a battery that ran out during the first boot.
-            return Err(DecodeError::OutOfRange("trial attempts"));
-        }
-        if self.confirm_window_s == 0 {
-            return Err(DecodeError::OutOfRange("confirm window"));
-        }
-        if self.conflicting_images() {
-            return Err(DecodeError::ConflictingImages);
-        }
-        self.extensions.check_ascending()?;
-        Ok(self)
+    fn check_ranges(&self, r: &mut Reader<'_>) {
+        r.require(!self.classes.is_empty(), DecodeError::Empty(Field::Classes));
+        r.require(!self.images.is_empty(), DecodeError::Empty(Field::Images));
+        // One attempt cannot tell a bad image from a battery that ran out during the first boot.
+        r.require(self.trial_attempts > 1, DecodeError::OutOfRange(Field::TrialAttempts));
+        r.require(self.confirm_window_s > 0, DecodeError::OutOfRange(Field::ConfirmWindow));
+        r.require(!self.conflicting_images(), DecodeError::ConflictingImages);
+        r.require(self.extensions.are_ascending(), DecodeError::ExtensionOrder);
     }
 
     /// What is in a slot is proven by the first image for its address, whichever was fetched.
@@ -135,7 +124,7 @@ impl HardwareRange {
     /// # Errors
     /// [`DecodeError::OutOfRange`] if `min` is above `max`.
     pub const fn new(min: u16, max: u16) -> Result<Self, DecodeError> {
-        if min > max { Err(DecodeError::OutOfRange("hardware range")) } else { Ok(Self { min, max }) }
+        if min > max { Err(DecodeError::OutOfRange(Field::HardwareRange)) } else { Ok(Self { min, max }) }
     }
 
     /// Whether `revision` is one of them.
@@ -143,6 +132,11 @@ impl HardwareRange {
     pub const fn contains(self, revision: u16) -> bool {
         self.min <= revision && revision <= self.max
     }
+}
+
+fn hardware_range(reader: &mut Reader<'_>) -> HardwareRange {
+    let range = HardwareRange::new(reader.u16(), reader.u16());
+    reader.checked(range, HardwareRange::ANY)
 }
 
 /// What must run before this can be installed. Sequences are of the manifest's own epoch, both ends included.
@@ -178,15 +172,9 @@ pub struct Entries<'a, T> {
 }
 
 impl<'a, T: Entry<'a>> Entries<'a, T> {
-    pub(crate) fn read(reader: &mut Reader<'a>, limit: u8) -> Result<Self, DecodeError> {
-        let count = reader.count(limit)?;
-        let before = reader.rest();
-        for _ in 0..count {
-            T::read(reader)?;
-        }
-        let used = before.len() - reader.rest().len();
-        let bytes = before.get(..used).ok_or(DecodeError::Truncated)?;
-        Ok(Self { bytes, count, entry: PhantomData })
+    pub(crate) fn read(reader: &mut Reader<'a>, limit: u8) -> Self {
+        let (count, bytes) = reader.list(limit, |reader| drop(T::read(reader)));
+        Self { bytes, count, entry: PhantomData }
     }
 
     /// Walks the entries.
@@ -198,16 +186,14 @@ impl<'a, T: Entry<'a>> Entries<'a, T> {
     fn read_as<U: Entry<'a>>(&self) -> impl Iterator<Item = U> + use<'a, T, U> {
         let mut reader = Reader::new(self.bytes);
         // Every entry was read once when the whole was; a second reading cannot fail.
-        (0..self.count).map_while(move |_| U::read(&mut reader).ok())
+        (0..self.count).map(move |_| U::read(&mut reader))
     }
 }
 
 impl Entries<'_, Extension<'_>> {
     /// Each number once and in one order: a set of extensions has one encoding, and none can be given twice.
-    pub(crate) fn check_ascending(&self) -> Result<(), DecodeError> {
-        let ids = || self.iter().map(|extension| extension.id);
-        let ascending = ids().zip(ids().skip(1)).all(|(before, after)| before < after);
-        if ascending { Ok(()) } else { Err(DecodeError::ExtensionOrder) }
+    pub(crate) fn are_ascending(&self) -> bool {
+        self.iter().map(|extension| extension.id).is_sorted_by(|before, after| before < after)
     }
 }
 
@@ -236,46 +222,41 @@ impl<'a, T: Entry<'a> + core::fmt::Debug> core::fmt::Debug for Entries<'a, T> {
 pub trait Entry<'a>: Sized {
     /// Reads one entry.
     #[doc(hidden)]
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    fn read(reader: &mut Reader<'a>) -> Self;
 }
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for ClassId {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.array().map(Self::new)
+    fn read(reader: &mut Reader<'a>) -> Self {
+        Self::new(reader.array())
     }
 }
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for Image {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         Self::read(reader)
     }
 }
 
 impl<'a> Entry<'a> for InFlash<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         Self::read(reader)
     }
 }
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for Dependency {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            component: reader.u8()?,
-            min_sequence: reader.u32()?,
-            max_sequence: reader.option(Reader::u32)?,
-        })
+    fn read(reader: &mut Reader<'a>) -> Self {
+        Self { component: reader.u8(), min_sequence: reader.u32(), max_sequence: reader.option(Reader::u32) }
     }
 }
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for Extension<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let id = reader.u16()?;
-        let critical = reader.bool()?;
-        let len = reader.count(MAX_EXTENSION_BYTES)?;
-        Ok(Self { id, critical, bytes: reader.bytes(usize::from(len))? })
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let (id, critical) = (reader.u16(), reader.bool());
+        let len = reader.count(MAX_EXTENSION_BYTES);
+        Self { id, critical, bytes: reader.bytes(usize::from(len)) }
     }
 }

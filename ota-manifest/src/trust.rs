@@ -9,7 +9,7 @@
 
 use crate::codec::Reader;
 use crate::manifest::{Entries, Entry};
-use crate::{Alg, DecodeError, Extension, MAX_EXTENSIONS, Order, Role, Roles};
+use crate::{Alg, DecodeError, Extension, Field, MAX_EXTENSIONS, Order, Role, Roles};
 
 /// Largest envelope of a trust document with classical signatures, in bytes. A device keeps two copies of it.
 pub const MAX_TRUST_ENVELOPE: usize = 2048;
@@ -53,45 +53,29 @@ impl<'a> TrustDocument<'a> {
         let mut reader = Reader::new(bytes);
         let r = &mut reader;
         let document = Self {
-            version: r.u32()?,
-            epoch: r.u16()?,
-            min_order: Order { epoch: r.u16()?, sequence: r.u32()? },
-            thresholds: Thresholds { root: r.u8()?, release: r.u8()?, approval: r.u8()?, freshness: r.u8()? },
-            hybrid: Roles::from_bits(r.u8()?)?,
-            keys: Entries::read(r, MAX_TRUST_KEYS)?,
-            extensions: Entries::read(r, MAX_EXTENSIONS)?,
+            version: r.u32(),
+            epoch: r.u16(),
+            min_order: Order { epoch: r.u16(), sequence: r.u32() },
+            thresholds: Thresholds { root: r.u8(), release: r.u8(), approval: r.u8(), freshness: r.u8() },
+            hybrid: roles(r),
+            keys: Entries::read(r, MAX_TRUST_KEYS),
+            extensions: Entries::read(r, MAX_EXTENSIONS),
         };
-        reader.finish()?;
-        document.check_ranges()
+        document.check_ranges(r);
+        reader.finish().map(|()| document)
     }
 
-    fn check_ranges(self) -> Result<Self, DecodeError> {
-        if self.version == 0 {
-            return Err(DecodeError::OutOfRange("version"));
-        }
-        if self.min_order.epoch > self.epoch {
-            // Not one manifest could be both.
-            return Err(DecodeError::OutOfRange("epoch"));
-        }
-        self.extensions.check_ascending()?;
+    fn check_ranges(&self, r: &mut Reader<'_>) {
+        r.require(self.version > 0, DecodeError::OutOfRange(Field::Version));
+        // Else not one manifest could be both.
+        r.require(self.min_order.epoch <= self.epoch, DecodeError::OutOfRange(Field::Epoch));
+        r.require(self.extensions.are_ascending(), DecodeError::ExtensionOrder);
         // One rule for three evils: two orders of one list, a key listed twice to be counted twice, a key in two roles.
-        let mut previous = None;
-        for key in self.keys.iter() {
-            let place = (key.alg as u8, key.bytes);
-            if previous.is_some_and(|before| before >= place) {
-                return Err(DecodeError::KeyOrder);
-            }
-            previous = Some(place);
-        }
-        if !Role::ALL.iter().all(|role| self.is_reachable(*role)) {
-            return Err(DecodeError::Threshold);
-        }
-        let hybrid = |role: &Role| self.hybrid.contains(*role);
-        if Role::ALL.iter().filter(|role| hybrid(role)).all(|role| self.can_be_hybrid(*role)) {
-            Ok(self)
-        } else {
-            Err(DecodeError::OutOfRange("hybrid"))
-        }
+        let places = self.keys.iter().map(|key| (key.alg as u8, key.bytes));
+        r.require(places.is_sorted_by(|before, after| before < after), DecodeError::KeyOrder);
+        r.require(Role::ALL.iter().all(|role| self.is_reachable(*role)), DecodeError::Threshold);
+        let mut hybrid = Role::ALL.iter().filter(|role| self.hybrid.contains(**role));
+        r.require(hybrid.all(|role| self.can_be_hybrid(*role)), DecodeError::OutOfRange(Field::Hybrid));
     }
 
     /// Whether the role has keys of both families, and takes two.
@@ -154,22 +138,33 @@ pub struct DocumentKey<'a> {
 
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for DocumentKey<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let role = Role::try_from(reader.u8()?)?;
-        let number = reader.u8()?;
-        let alg = Alg::try_from(number).map_err(|_| DecodeError::UnknownTag(number))?;
-        // Before the length, so that it says what is wrong instead of that so many bytes are too many.
-        let expected = public_key_len(alg).ok_or(DecodeError::PinnedOnly(number))?;
-        let len = reader.count(MAX_PUBLIC_KEY)?;
-        let bytes = reader.bytes(usize::from(len))?;
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let role = Role::try_from(reader.u8());
+        let role = reader.checked(role, Role::Root);
+        let (alg, expected) = listed_algorithm(reader);
+        let len = reader.count(MAX_PUBLIC_KEY);
+        let bytes = reader.bytes(usize::from(len));
         // A P-256 point has other forms, each another id: one key could then sign as two.
         let known_form = alg != Alg::P256 || bytes.first() == Some(&0x04);
-        if len == expected && known_form {
-            Ok(Self { role, alg, bytes })
-        } else {
-            Err(DecodeError::OutOfRange("public key"))
-        }
+        reader.require(len == expected && known_form, DecodeError::OutOfRange(Field::PublicKey));
+        Self { role, alg, bytes }
     }
+}
+
+/// An algorithm and the length of its keys. Looked at before a key is: it says what is wrong instead of that so many bytes
+/// are too many.
+fn listed_algorithm(reader: &mut Reader<'_>) -> (Alg, u8) {
+    let number = reader.u8();
+    let listed = match Alg::try_from(number) {
+        Ok(alg) => public_key_len(alg).map(|len| (alg, len)).ok_or(DecodeError::PinnedOnly(number)),
+        Err(_) => Err(DecodeError::UnknownTag(number)),
+    };
+    reader.checked(listed, (Alg::Ed25519, 0))
+}
+
+fn roles(reader: &mut Reader<'_>) -> Roles {
+    let roles = Roles::from_bits(reader.u8());
+    reader.checked(roles, Roles::NONE)
 }
 
 /// Bytes of a public key; `None` for an algorithm that no trust document lists.

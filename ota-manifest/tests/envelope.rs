@@ -1,6 +1,6 @@
 //! Everything that is wrong with a frame, each with its own code.
 
-use ota_manifest::{DecodeError, Frame, FrameError, KeyId, Kind, frame_header};
+use ota_manifest::{DecodeError, Field, Frame, FrameError, KeyId, Kind, frame_header};
 
 fn frame(payload: &[u8], signatures: &[(u8, [u8; 8], &[u8])]) -> Vec<u8> {
     let mut bytes = frame_header(Kind::Manifest, u16::try_from(payload.len()).unwrap()).to_vec();
@@ -92,8 +92,8 @@ fn codes_in_the_devices_log_are_frozen() {
         (DecodeError::Overflow, 0x0A03),
         (DecodeError::UnknownTag(0), 0x0A04),
         (DecodeError::TooMany { found: 0, limit: 0 }, 0x0A05),
-        (DecodeError::Empty(""), 0x0A06),
-        (DecodeError::OutOfRange(""), 0x0A07),
+        (DecodeError::Empty(Field::Images), 0x0A06),
+        (DecodeError::OutOfRange(Field::Version), 0x0A07),
         (DecodeError::Threshold, 0x0A08),
         (DecodeError::KeyOrder, 0x0A09),
         (DecodeError::ExtensionOrder, 0x0A0A),

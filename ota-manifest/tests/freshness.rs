@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use ota_manifest::{DecodeError, Freshness, FreshnessDraft, Nonce, Order};
+use ota_manifest::{DecodeError, Field, Freshness, FreshnessDraft, Nonce, Order};
 use proptest::prelude::*;
 
 fn draft(epoch: u16, sequence: u32, time: u64, trust_version: u32) -> FreshnessDraft {
@@ -32,7 +32,7 @@ fn every_truncation_and_every_extra_byte_is_refused() {
 fn trust_version_zero_is_refused() {
     let mut bytes = encoded(&draft(0, 1, 2, 1));
     *bytes.last_mut().unwrap() = 0;
-    assert_eq!(Freshness::decode_unauthenticated(&bytes), Err(DecodeError::OutOfRange("trust version")));
+    assert_eq!(Freshness::decode_unauthenticated(&bytes), Err(DecodeError::OutOfRange(Field::TrustVersion)));
 }
 
 proptest! {

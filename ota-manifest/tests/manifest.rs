@@ -3,7 +3,7 @@
 mod oracle;
 
 use ota_manifest::{
-    ChunkSize, ClassId, DecodeError, DependencyDraft, DeviceId, Digest, EncodeError, ExtensionDraft,
+    ChunkSize, ClassId, DecodeError, DependencyDraft, DeviceId, Digest, EncodeError, ExtensionDraft, Field,
     HardwareRange, ImageDraft, Manifest, ManifestDraft, PayloadDraft, VendorId, Version,
 };
 use proptest::prelude::*;
@@ -98,12 +98,12 @@ fn writer_refuses_what_no_device_would_take() {
         change(&mut draft);
         assert_eq!(draft.encode(&mut [0; 1024]).map(<[u8]>::len), Err(EncodeError::Refused(expected)));
     };
-    refuse(|d| d.images.clear(), DecodeError::Empty("images"));
-    refuse(|d| d.classes.clear(), DecodeError::Empty("classes"));
-    refuse(|d| d.trial_attempts = 1, DecodeError::OutOfRange("trial attempts"));
-    refuse(|d| d.confirm_window_s = 0, DecodeError::OutOfRange("confirm window"));
-    refuse(|d| d.images[0].size = 0, DecodeError::OutOfRange("image size"));
-    refuse(|d| d.images[0].chunk_log2 = 30, DecodeError::OutOfRange("chunk size"));
+    refuse(|d| d.images.clear(), DecodeError::Empty(Field::Images));
+    refuse(|d| d.classes.clear(), DecodeError::Empty(Field::Classes));
+    refuse(|d| d.trial_attempts = 1, DecodeError::OutOfRange(Field::TrialAttempts));
+    refuse(|d| d.confirm_window_s = 0, DecodeError::OutOfRange(Field::ConfirmWindow));
+    refuse(|d| d.images[0].size = 0, DecodeError::OutOfRange(Field::ImageSize));
+    refuse(|d| d.images[0].chunk_log2 = 30, DecodeError::OutOfRange(Field::ChunkSize));
     assert_eq!(minimal().encode(&mut [0; 16]).map(<[u8]>::len), Err(EncodeError::BufferFull));
 }
 

@@ -3,7 +3,7 @@
 mod oracle;
 
 use ota_manifest::{
-    Alg, DecodeError, EncodeError, ExtensionDraft, FRAME_HEADER, KeyDraft, MAX_SIGNATURES,
+    Alg, DecodeError, EncodeError, ExtensionDraft, FRAME_HEADER, Field, KeyDraft, MAX_SIGNATURES,
     MAX_TRUST_ENVELOPE, Order, Role, Roles, Thresholds, TrustDocument, TrustDraft,
 };
 use proptest::prelude::*;
@@ -127,9 +127,9 @@ fn threshold_of_zero_and_unreachable_thresholds_are_refused() {
 
 #[test]
 fn version_zero_and_keys_of_another_length_or_form_are_refused() {
-    assert_eq!(verdict(|d| d.version = 0), Some(DecodeError::OutOfRange("version")));
+    assert_eq!(verdict(|d| d.version = 0), Some(DecodeError::OutOfRange(Field::Version)));
     assert_eq!(verdict(|d| d.version = 1), None);
-    let bad = Some(DecodeError::OutOfRange("public key"));
+    let bad = Some(DecodeError::OutOfRange(Field::PublicKey));
     let key = |alg, bytes: &[u8]| {
         let key = KeyDraft::new(Role::Release, alg, bytes);
         verdict(|d| d.keys[1] = key)
@@ -149,7 +149,7 @@ fn version_zero_and_keys_of_another_length_or_form_are_refused() {
 fn lowest_order_of_an_epoch_that_is_not_open_is_refused() {
     let order = |epoch, sequence| Order { epoch, sequence };
     let verdict = |epoch, min_order| verdict(|d| (d.epoch, d.min_order) = (epoch, min_order));
-    assert_eq!(verdict(3, order(4, 0)), Some(DecodeError::OutOfRange("epoch")));
+    assert_eq!(verdict(3, order(4, 0)), Some(DecodeError::OutOfRange(Field::Epoch)));
     assert_eq!(verdict(3, order(3, u32::MAX)), None);
     assert_eq!(verdict(3, order(0, 0)), None);
 }
@@ -167,7 +167,7 @@ fn hybrid_role_needs_a_key_of_each_family_and_a_threshold_of_two() {
             }
         })
     };
-    let bad = Some(DecodeError::OutOfRange("hybrid"));
+    let bad = Some(DecodeError::OutOfRange(Field::Hybrid));
     assert_eq!(keys(2, &[Alg::Ed25519, Alg::Lms]), None);
     assert_eq!(keys(1, &[Alg::Ed25519, Alg::Lms]), bad, "one signature is of one family");
     assert_eq!(keys(1, &[Alg::Ed25519]), bad);
@@ -178,7 +178,7 @@ fn hybrid_role_needs_a_key_of_each_family_and_a_threshold_of_two() {
     for bits in [0x01, 0x20, 0x80, 0xFF] {
         let mut bytes = bytes.clone();
         bytes[hybrid] = bits;
-        assert_eq!(read(&bytes).err(), Some(DecodeError::OutOfRange("roles")), "{bits:#04x}");
+        assert_eq!(read(&bytes).err(), Some(DecodeError::OutOfRange(Field::Roles)), "{bits:#04x}");
     }
 }
 

@@ -184,6 +184,8 @@ impl<'k> Trust<'k> {
     ///
     /// # Errors
     /// [`AuthError`]; tell a peer no more than "not authentic".
+    // Of its own frame: a bootloader has the reader's stack back before it holds against the device what was read.
+    #[inline(never)]
     pub fn authenticate<'a>(&self, frame: Frame<'a>, role: Role) -> Result<Authentic<'a>, AuthError> {
         if frame.kind() != Kind::Manifest {
             return Err(AuthError::WrongKind(frame.kind()));
