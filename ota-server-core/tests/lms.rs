@@ -409,7 +409,7 @@ async fn fleet_publishes_what_an_lms_key_signs_and_proves_it() {
     };
     let no = fleet.publish(&author, draft).await.unwrap();
     let envelope = fleet.look(|engine| engine.release(no).unwrap().envelope.clone());
-    assert!(envelope.len() <= ota_manifest::MAX_ENVELOPE_LMS);
+    assert!(envelope.len() <= ota_manifest::MAX_ENVELOPE_POST_QUANTUM);
 
     let frame = ota_manifest::Frame::parse(&envelope).unwrap();
     let entry = frame.signatures().next().unwrap();

@@ -40,6 +40,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let lms = lms(workspace)?;
     eprintln!("LMS: {lms} bytes");
     ensure!(lms <= LMS, "checking LMS signatures takes {lms} bytes, more than {LMS}");
+    let documents = link(workspace, &Calls::Only(&["documents"]))?;
+    eprintln!("trust documents, freshness replies, chunk tree and LMS: {} bytes", documents.sizes.text);
+    let panics = panics(&elf::functions(&documents.elf)?);
+    ensure!(panics == 0, "trust documents and freshness replies link {panics} functions that panic");
     Ok(())
 }
 
@@ -82,10 +86,14 @@ impl Decision {
         let ours = functions.iter().filter(|function| function.name != "_start");
         Ok(Self {
             text: boot.sizes.text.saturating_sub(proof.sizes.text),
-            panics: functions.iter().filter(|function| function.name.contains("panicking")).count(),
+            panics: panics(&functions),
             frame: ours.map(|function| thumb::frame(function.code)).max().unwrap_or(0),
         })
     }
+}
+
+fn panics(functions: &[elf::Function<'_>]) -> usize {
+    functions.iter().filter(|function| function.name.contains("panicking")).count()
 }
 
 /// What checking LMS signatures takes beside what hashes, in bytes of code and constants.

@@ -6,6 +6,7 @@
     feature = "manifest",
     feature = "verify",
     feature = "hash",
+    feature = "documents",
     feature = "boot",
     feature = "boot-moving",
     feature = "proof",
@@ -85,6 +86,32 @@ pub(crate) fn lms() {
 
     let (key, tbs) = (LmsKey::new(black_box([7; 60])), hash());
     let _ = black_box(key.verify(&tbs, black_box(&[0; 64])));
+}
+
+/// Adopts a trust document, reads one back, believes a freshness reply and a manifest by its keys, and checks leaves.
+#[cfg(feature = "documents")]
+#[inline(never)]
+pub(crate) fn documents() {
+    use ota_manifest::{Frame, Nonce, Role};
+    use ota_verify::{AuthenticTrust, ChunkTree, KeyAlgorithm, Lms, LmsKey, Trust, TrustedKey, leaf_hash};
+
+    const ALGORITHMS: &[&dyn KeyAlgorithm] = &[&Lms];
+    let key = LmsKey::new(black_box([7; 60]));
+    let keys = [TrustedKey::new(Role::Root, &key)];
+    let pinned = Trust::pinned(&keys);
+    let frame = || Frame::parse(black_box(&[0; 64])).ok();
+    let believe = |adopted: &AuthenticTrust<'_>| {
+        let trust = Trust::documented(adopted);
+        let nonce = Nonce::new(black_box([7; 16]));
+        let _ = black_box(frame().map(|frame| trust.freshness(frame, nonce)));
+        let _ = black_box(frame().map(|frame| trust.authenticate(frame, Role::Release)));
+    };
+    let _ = frame().map(|frame| pinned.successor(frame, ALGORITHMS).map(|adopted| believe(&adopted)));
+    let kept = frame().map(|frame| AuthenticTrust::from_guard_unchained(frame, &pinned, ALGORITHMS));
+    let _ = kept.map(|adopted| adopted.map(|adopted| believe(&adopted)));
+    let mut tree = ChunkTree::new();
+    tree.push(leaf_hash(black_box(0), black_box(&[0; 64])));
+    let _ = black_box(tree.root(64));
 }
 
 #[cfg(any(feature = "boot", feature = "boot-moving", feature = "proof", feature = "agent"))]

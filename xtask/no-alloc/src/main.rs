@@ -19,6 +19,8 @@ pub extern "C" fn _start() -> ! {
     calls::hash();
     #[cfg(feature = "lms")]
     calls::lms();
+    #[cfg(feature = "documents")]
+    calls::documents();
     #[cfg(feature = "proof")]
     calls::proof(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
     #[cfg(feature = "boot")]
