@@ -1,15 +1,4 @@
 //! Arbitrary state regions. See `ota_fuzz::state`.
 #![cfg_attr(feature = "libfuzzer", no_main)]
 
-use ota_fuzz::state::TARGET;
-
-#[cfg(feature = "libfuzzer")]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| (TARGET.run)(input));
-
-#[cfg(not(feature = "libfuzzer"))]
-mod shim;
-
-#[cfg(not(feature = "libfuzzer"))]
-fn main() -> std::io::Result<()> {
-    shim::main(TARGET)
-}
+ota_fuzz::main!(ota_fuzz::state::TARGET);

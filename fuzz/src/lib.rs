@@ -20,6 +20,7 @@ mod keys;
 pub mod lms;
 pub mod manifest;
 pub mod ops;
+pub mod plain;
 pub mod random;
 pub mod state;
 pub mod trust_chain;
@@ -33,4 +34,28 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Inputs to begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// The program of a target: driven by libFuzzer with the feature `libfuzzer`, by [`plain::main`] without.
+#[cfg(not(feature = "libfuzzer"))]
+#[macro_export]
+macro_rules! main {
+    ($target:expr) => {
+        fn main() -> std::io::Result<()> {
+            $crate::plain::main($target)
+        }
+    };
+}
+
+#[cfg(feature = "libfuzzer")]
+#[doc(hidden)]
+pub use libfuzzer_sys;
+
+/// The program of a target: driven by libFuzzer with the feature `libfuzzer`, by [`plain::main`] without.
+#[cfg(feature = "libfuzzer")]
+#[macro_export]
+macro_rules! main {
+    ($target:expr) => {
+        $crate::libfuzzer_sys::fuzz_target!(|input: &[u8]| ($target.run)(input));
+    };
 }

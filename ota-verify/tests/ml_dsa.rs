@@ -1,16 +1,18 @@
 //! ML-DSA-44 on a host: pinned, alone or beside a classical key, and nowhere else.
 
+#[path = "common/device.rs"]
+mod device;
+
+use device::{Key, ed25519};
 use ed25519_dalek::ed25519::signature::Signer as _;
 use ml_dsa::{Keypair as _, MlDsa44, SignatureEncoding as _, SigningKey};
 use ota_manifest::{
-    Alg, ChunkSize, ClassId, DecodeError, DeviceId, Digest, Frame, KeyDraft, Kind, ManifestDraft, Role,
-    Roles, SecurityVersion, Thresholds, TrustDraft, VendorId, Version,
+    Alg, DecodeError, Digest, Frame, KeyDraft, Kind, Order, Role, Roles, Thresholds, TrustDraft,
 };
-use ota_verify::sign::{Signature, Signer, SignerError, describe_image, seal, seal_manifest};
+use ota_verify::sign::{Signer, seal, seal_manifest};
 use ota_verify::{
-    AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519, Ed25519Key, Identity, KeyAlgorithm,
-    MlDsa44Key, PublicKey, SignatureRefused, TargetSlot, Tbs, Trust, TrustError, TrustTerms, TrustedKey,
-    VerifyKey, frame_digest,
+    AdmitError, AlgSet, AuthError, Bootloader, DeviceState, Ed25519, KeyAlgorithm, MlDsa44Key,
+    SignatureRefused, Tbs, Trust, TrustError, TrustTerms, TrustedKey, VerifyKey, frame_digest,
 };
 
 const HYBRID: TrustTerms = TrustTerms {
@@ -27,34 +29,9 @@ fn pinned(key: &SigningKey<MlDsa44>) -> MlDsa44Key {
     MlDsa44Key::new(key.verifying_key().encode().as_slice().try_into().unwrap())
 }
 
-struct Classical(u8);
-
-impl Classical {
-    fn key(&self) -> ed25519_dalek::SigningKey {
-        ed25519_dalek::SigningKey::from_bytes(&[self.0; 32])
-    }
-
-    fn pinned(&self) -> Ed25519Key {
-        Ed25519Key::new(self.key().verifying_key().to_bytes())
-    }
-}
-
-impl Signer for Classical {
-    fn public_key(&self) -> PublicKey {
-        PublicKey::ed25519(self.key().verifying_key().to_bytes())
-    }
-
-    fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
-        Signature::new(&self.key().sign(tbs.as_bytes()).to_bytes())
-    }
-}
-
-fn released(signers: &[&Classical]) -> Vec<u8> {
-    let mut draft = ManifestDraft::new(VendorId::new([1; 16]), ClassId::new([2; 16]), Version::new(1, 0, 0));
-    draft.order.sequence = 1;
-    draft.images.push(describe_image(&[0x55; 100], 0x8000, ChunkSize::KIB4).unwrap().image).unwrap();
+fn released(signers: &[&Key]) -> Vec<u8> {
     let signers: Vec<_> = signers.iter().map(|key| (*key as &dyn Signer, Role::Release)).collect();
-    seal_manifest(&draft, &signers).unwrap()
+    seal_manifest(&device::draft(Order::default()), &signers).unwrap()
 }
 
 /// The envelope with signatures of these keys beside its own. Our signing side makes none of this algorithm.
@@ -111,8 +88,8 @@ fn key_is_named_as_every_other() {
 
 #[test]
 fn host_that_wants_both_families_gets_them_from_a_classical_key_and_this_one() {
-    let (vendor, second, signing) = (Classical(1), Classical(2), lattice(7));
-    let (a, b, c) = (vendor.pinned(), second.pinned(), pinned(&signing));
+    let (vendor, second, signing) = (ed25519(1), ed25519(2), lattice(7));
+    let (a, b, c) = (vendor.public_key(), second.public_key(), pinned(&signing));
     let keys = [&a as &dyn VerifyKey, &b, &c].map(|key| TrustedKey::new(Role::Release, key));
     let trust = Trust::pinned_on(&HYBRID, &keys);
     let verdict = |bytes: &[u8]| trust.authenticate(Frame::parse(bytes).unwrap(), Role::Release).err();
@@ -132,30 +109,12 @@ fn signature_that_this_bootloader_cannot_check_does_not_count_for_its_device() {
     let signing = lattice(7);
     let key = pinned(&signing);
     let keys = [TrustedKey::new(Role::Release, &key)];
-    let envelope = signed_again(&released(&[&Classical(1)]), &[signing]);
-    let state = |algorithms| DeviceState {
-        identity: Identity {
-            vendor: VendorId::new([1; 16]),
-            class: ClassId::new([2; 16]),
-            hardware: 1,
-            device: DeviceId::new([3; 16]),
-        },
-        running: None,
-        now: None,
-        floor: SecurityVersion(0),
-        rejected: &[],
-        target: TargetSlot {
-            link_address: 0x8000,
-            usable: 0x10000,
-            largest_image: 0x10000,
-            erase_page: 4096,
-        },
-        bootloader: Bootloader { version: 1, algorithms },
-    };
+    let envelope = signed_again(&released(&[&ed25519(1)]), &[signing]);
     let verdict = |algorithms| {
         let frame = Frame::parse(&envelope).unwrap();
         let authentic = Trust::pinned(&keys).authenticate(frame, Role::Release).unwrap();
-        authentic.admit(&state(algorithms)).err()
+        let bootloader = Bootloader { version: 1, algorithms };
+        authentic.admit(&DeviceState { bootloader, ..device::state() }).err()
     };
     assert_eq!(verdict(AlgSet::ED25519.with(Alg::P256)), Some(AdmitError::BootloaderAlgorithm));
     assert_eq!(verdict(AlgSet::NONE.with(Alg::MlDsa44)), None);
@@ -163,7 +122,7 @@ fn signature_that_this_bootloader_cannot_check_does_not_count_for_its_device() {
 
 #[test]
 fn trust_document_that_lists_such_a_key_is_refused_although_signed() {
-    let (root, release) = (Classical(1), Classical(2));
+    let (root, release) = (ed25519(1), ed25519(2));
     let mut draft = TrustDraft::new(2);
     draft.keys.push(root.public_key().draft(Role::Root)).unwrap();
     draft.keys.push(release.public_key().draft(Role::Release)).unwrap();
@@ -175,7 +134,7 @@ fn trust_document_that_lists_such_a_key_is_refused_although_signed() {
     let envelope = seal(Kind::Trust, &payload, &[(&root, Role::Root)]).unwrap();
 
     const ALGORITHMS: &[&dyn KeyAlgorithm] = &[&Ed25519];
-    let key = root.pinned();
+    let key = root.public_key();
     let keys = [TrustedKey::new(Role::Root, &key)];
     let verdict = Trust::pinned(&keys).successor(Frame::parse(&envelope).unwrap(), ALGORITHMS).err();
     assert_eq!(verdict, Some(TrustError::Malformed(DecodeError::PinnedOnly(4))));

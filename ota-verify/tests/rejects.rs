@@ -1,7 +1,9 @@
 //! One test per attack: each refused with its own code, and the untouched control accepted.
 
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::ed25519::signature::Signer as _;
+#[path = "common/device.rs"]
+mod device;
+
+use device::ed25519;
 use ota_manifest::{
     ChunkSize, ClassId, DependencyDraft, DeviceId, ExtensionDraft, Frame, HardwareRange, ImageDraft,
     MAX_ENVELOPE, ManifestDraft, ManifestId, Order, PayloadDraft, Role, SecurityVersion, VendorId, Version,
@@ -14,28 +16,6 @@ use ota_verify::{
 
 const FIRMWARE: [u8; 10_000] = [0x55; 10_000];
 
-struct Key(SigningKey);
-
-impl Key {
-    fn seeded(seed: u8) -> Self {
-        Self(SigningKey::from_bytes(&[seed; 32]))
-    }
-
-    fn public(&self) -> Ed25519Key {
-        Ed25519Key::new(self.0.verifying_key().to_bytes())
-    }
-}
-
-impl Signer for Key {
-    fn public_key(&self) -> PublicKey {
-        PublicKey::ed25519(self.0.verifying_key().to_bytes())
-    }
-
-    fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
-        Signature::new(&self.0.sign(tbs.as_bytes()).to_bytes())
-    }
-}
-
 fn draft() -> ManifestDraft {
     let mut draft = ManifestDraft::new(VendorId::new([1; 16]), ClassId::new([2; 16]), Version::new(1, 1, 0));
     draft.order = Order { epoch: 0, sequence: 5 };
@@ -45,24 +25,13 @@ fn draft() -> ManifestDraft {
 }
 
 fn state() -> DeviceState<'static> {
+    let state = device::state();
     DeviceState {
-        identity: Identity {
-            vendor: VendorId::new([1; 16]),
-            class: ClassId::new([2; 16]),
-            hardware: 4,
-            device: DeviceId::new([3; 16]),
-        },
+        identity: Identity { hardware: 4, ..state.identity },
         running: Some(Order { epoch: 0, sequence: 4 }),
-        now: None,
         floor: SecurityVersion(3),
-        rejected: &[],
-        target: TargetSlot {
-            link_address: 0x8000,
-            usable: 0x10000,
-            largest_image: 0x10000,
-            erase_page: 4096,
-        },
-        bootloader: Bootloader { version: 1, algorithms: AlgSet::ED25519 },
+        bootloader: Bootloader { algorithms: AlgSet::ED25519, ..state.bootloader },
+        ..state
     }
 }
 
@@ -86,7 +55,7 @@ fn prove_on(
     firmware: &[u8],
 ) -> Result<VerifiedImage, Verdict> {
     let terms = TrustTerms { epoch, ..TrustTerms::FIRST };
-    let key = Key::seeded(7).public();
+    let key = ed25519(7).public_key();
     let keys = [TrustedKey::new(Role::Release, &key)];
     let frame = Frame::parse(envelope).map_err(|_| Verdict::Frame)?;
     let trust = Trust::pinned_on(&terms, &keys);
@@ -97,7 +66,7 @@ fn prove_on(
 }
 
 fn sealed(draft: &ManifestDraft) -> Vec<u8> {
-    seal_manifest(draft, &[(&Key::seeded(7), Role::Release)]).unwrap()
+    seal_manifest(draft, &[(&ed25519(7), Role::Release)]).unwrap()
 }
 
 fn refusal(change: impl FnOnce(&mut ManifestDraft), state: &DeviceState<'_>) -> Option<Verdict> {
@@ -131,17 +100,17 @@ fn untouched_control_is_proven() {
 
 #[test]
 fn foreign_key_and_wrong_role_are_unknown_keys() {
-    let foreign = seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release)]).unwrap();
+    let foreign = seal_manifest(&draft(), &[(&ed25519(8), Role::Release)]).unwrap();
     assert_eq!(prove(&foreign, &state(), &FIRMWARE).err(), Some(Verdict::Auth(AuthError::UnknownKey)));
     // The right key, but it signed as approver: the role is part of what is signed.
-    let approval = seal_manifest(&draft(), &[(&Key::seeded(7), Role::Approval)]).unwrap();
+    let approval = seal_manifest(&draft(), &[(&ed25519(7), Role::Approval)]).unwrap();
     assert_eq!(prove(&approval, &state(), &FIRMWARE).err(), Some(Verdict::Auth(AuthError::BadSignature)));
 }
 
 #[test]
 fn an_approval_alone_never_becomes_a_proof_of_a_release() {
-    let approved = seal_manifest(&draft(), &[(&Key::seeded(7), Role::Approval)]).unwrap();
-    let key = Key::seeded(7).public();
+    let approved = seal_manifest(&draft(), &[(&ed25519(7), Role::Approval)]).unwrap();
+    let key = ed25519(7).public_key();
     let keys = [TrustedKey::new(Role::Approval, &key)];
     let frame = Frame::parse(&approved).unwrap();
     let verdict = Trust::pinned(&keys).authenticate(frame, Role::Approval).err();
@@ -157,8 +126,8 @@ fn signed_envelope_is_frozen_to_the_byte() {
 
 #[test]
 fn a_foreign_signature_beside_the_right_one_does_no_harm() {
-    let both = seal_manifest(&draft(), &[(&Key::seeded(8), Role::Release), (&Key::seeded(7), Role::Release)])
-        .unwrap();
+    let both =
+        seal_manifest(&draft(), &[(&ed25519(8), Role::Release), (&ed25519(7), Role::Release)]).unwrap();
     assert!(prove(&both, &state(), &FIRMWARE).is_ok());
 }
 
@@ -316,7 +285,7 @@ fn image_one_byte_short_long_or_different_is_refused() {
 #[test]
 fn envelope_without_signer_or_with_one_key_twice_is_not_made() {
     assert_eq!(seal_manifest(&draft(), &[]), Err(SealError::SignerCount(0)));
-    let (a, b) = (Key::seeded(7), Key::seeded(7));
+    let (a, b) = (ed25519(7), ed25519(7));
     let twice: [(&dyn Signer, Role); 2] = [(&a, Role::Release), (&b, Role::Approval)];
     assert_eq!(seal_manifest(&draft(), &twice), Err(SealError::SameKeyTwice));
 }
@@ -361,7 +330,7 @@ fn largest_classical_envelope_is_at_most_1536_bytes() {
     draft.dependencies = core::iter::repeat_n(dependency, 4).collect();
     let extension = ExtensionDraft { id: 0, critical: true, bytes: [0xEE; 64].into_iter().collect() };
     draft.extensions = (0..4).map(|n| ExtensionDraft { id: u16::MAX - n, ..extension.clone() }).collect();
-    let keys: Vec<_> = (1..=8).map(Key::seeded).collect();
+    let keys: Vec<_> = (1..=8).map(ed25519).collect();
     let signers: Vec<_> = keys.iter().map(|key| (key as &dyn Signer, Role::Release)).collect();
     let four = seal_manifest(&draft, &signers[..4]).unwrap().len();
     println!("everything at its largest and four signatures: {four} bytes");

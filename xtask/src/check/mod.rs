@@ -7,6 +7,8 @@ mod layers;
 mod msrv;
 mod outside;
 mod package;
+#[cfg(test)]
+mod scratch;
 mod source;
 mod unsafety;
 

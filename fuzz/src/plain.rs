@@ -5,8 +5,8 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ota_fuzz::Target;
-use ota_fuzz::random::Random;
+use crate::Target;
+use crate::random::Random;
 
 const HELP: &str = "[--write-seeds] [--random SECONDS [--seed N]] [FILE OR FOLDER ...]";
 
@@ -19,7 +19,10 @@ struct Wish {
 }
 
 /// Runs the target on what the command line says; on its own corpus, if that says nothing.
-pub(crate) fn main(target: Target) -> io::Result<()> {
+///
+/// # Errors
+/// When an input fails, or a file cannot be read or written.
+pub fn main(target: Target) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
     let wish = read(std::env::args().skip(1)).ok_or_else(|| io::Error::other(HELP))?;
     if wish.write_seeds {
