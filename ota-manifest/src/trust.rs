@@ -38,7 +38,8 @@ pub struct TrustDocument<'a> {
     pub thresholds: Thresholds,
     /// Roles in which a classical and a post-quantum signature must be among those that count.
     pub hybrid: Roles,
-    /// The keys, in ascending order of algorithm and bytes; each is listed once, so it serves one role.
+    /// The keys, in ascending order of algorithm and bytes (of LMS without the number of levels); each is listed once, so it
+    /// serves one role.
     pub keys: Entries<'a, DocumentKey<'a>>,
     /// Fields that came after format 1, in ascending order of their number.
     pub extensions: Entries<'a, Extension<'a>>,
@@ -71,7 +72,7 @@ impl<'a> TrustDocument<'a> {
         r.require(self.min_order.epoch <= self.epoch, DecodeError::OutOfRange(Field::Epoch));
         r.require(self.extensions.are_ascending(), DecodeError::ExtensionOrder);
         // One rule for three evils: two orders of one list, a key listed twice to be counted twice, a key in two roles.
-        let places = self.keys.iter().map(|key| (key.alg as u8, key.bytes));
+        let places = self.keys.iter().map(|key| place(key.alg, key.bytes));
         r.require(places.is_sorted_by(|before, after| before < after), DecodeError::KeyOrder);
         r.require(Role::ALL.iter().all(|role| self.is_reachable(*role)), DecodeError::Threshold);
         let mut hybrid = Role::ALL.iter().filter(|role| self.hybrid.contains(**role));
@@ -149,6 +150,14 @@ impl<'a> Entry<'a> for DocumentKey<'a> {
         reader.require(len == expected && known_form, DecodeError::OutOfRange(Field::PublicKey));
         Self { role, alg, bytes }
     }
+}
+
+/// Where a key stands in the list, which holds one for each place.
+pub(crate) fn place(alg: Alg, key: &[u8]) -> (u8, &[u8]) {
+    // HSS keys of one tree under different numbers of levels have different ids and the same secret, which would then sign
+    // for two keys.
+    let levels = if alg == Alg::Lms { 4 } else { 0 };
+    (alg as u8, key.get(levels..).unwrap_or(key))
 }
 
 /// An algorithm and the length of its keys. Looked at before a key is: it says what is wrong instead of that so many bytes

@@ -3,6 +3,7 @@
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
+use crate::trust::place;
 use crate::{Alg, EncodeError, ExtensionDraft, Order, Role, Roles, Thresholds, TrustDocument};
 
 /// A trust document to be written. Field for field what [`TrustDocument`] reads.
@@ -59,7 +60,7 @@ impl TrustDraft {
     /// [`EncodeError::Refused`] if a device would refuse the values: nothing is signed that cannot be adopted.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], EncodeError> {
         let mut sorted = self.clone();
-        sorted.keys.sort_unstable_by(|a, b| (a.alg as u8, &a.key).cmp(&(b.alg as u8, &b.key)));
+        sorted.keys.sort_unstable_by(|a, b| place(a.alg, &a.key).cmp(&place(b.alg, &b.key)));
         sorted.extensions.sort_unstable_by_key(|extension| extension.id);
         let bytes: &'b [u8] = postcard::to_slice(&sorted, buffer).map_err(|_| EncodeError::BufferFull)?;
         TrustDocument::decode_unauthenticated(bytes).map_err(EncodeError::Refused)?;

@@ -107,6 +107,33 @@ fn key_listed_twice_or_in_two_roles_is_refused() {
     );
 }
 
+/// The holder of a tree signs with it alone, and with a tree below it that it has signed: two keys by their ids, one secret.
+#[test]
+fn one_lms_tree_under_two_numbers_of_levels_is_one_key_listed_twice() {
+    let key = |role, levels, tree: u8| {
+        let mut key = [tree; 60];
+        key[..4].copy_from_slice(&[0, 0, 0, levels]);
+        KeyDraft::new(role, Alg::Lms, &key)
+    };
+    let verdict = |keys: [KeyDraft; 2]| {
+        verdict(|d| {
+            d.keys.extend(keys);
+            d.thresholds.approval = u8::from(d.keys.iter().any(|key| key.role == Role::Approval));
+        })
+    };
+    for role in [Role::Root, Role::Release, Role::Approval] {
+        let twice = verdict([key(Role::Release, 1, 7), key(role, 2, 7)]);
+        assert_eq!(twice, Some(DecodeError::KeyOrder), "{role:?}");
+        assert_eq!(verdict([key(Role::Release, 2, 7), key(role, 1, 8)]), None, "two trees");
+    }
+    assert_eq!(verdict([key(Role::Root, 1, 8), key(Role::Root, 2, 7)]), Some(DecodeError::KeyOrder));
+    let mut draft = minimal();
+    draft.keys.extend([key(Role::Root, 1, 8), key(Role::Root, 2, 7)]);
+    let keys =
+        read(&encoded(&draft)).unwrap().keys.iter().map(|key| key.bytes[3..5].to_vec()).collect::<Vec<_>>();
+    assert_eq!(keys[2..], [[2, 7], [1, 8]], "the writer sorts by the same rule");
+}
+
 #[test]
 fn threshold_of_zero_and_unreachable_thresholds_are_refused() {
     let bad = Some(DecodeError::Threshold);

@@ -75,7 +75,9 @@ fn is_manifest(draft: &ManifestDraft) -> bool {
 /// The column "refused unless" of a trust document.
 fn is_trust(draft: &TrustDraft) -> bool {
     let ids: Vec<_> = draft.extensions.iter().map(|extension| extension.id).collect();
-    let keys: Vec<_> = draft.keys.iter().map(|key| (key.alg as u8, key.key.to_vec())).collect();
+    let tree =
+        |key: &KeyDraft| key.key.iter().skip(if key.alg == Alg::Lms { 4 } else { 0 }).copied().collect();
+    let keys: Vec<(u8, Vec<u8>)> = draft.keys.iter().map(|key| (key.alg as u8, tree(key))).collect();
     let hybrid = written(&draft.hybrid)[0];
     draft.version >= 1
         && draft.min_order.epoch <= draft.epoch
