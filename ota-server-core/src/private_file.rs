@@ -1,9 +1,10 @@
 //! Small files with secrets in them: made whole, readable by their owner only, and refused once others can read them.
 
 use alloc::string::String;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -27,12 +28,13 @@ pub fn read(file: &Path) -> Result<Option<Zeroizing<String>>, PrivateFileError> 
     Ok(Some(text))
 }
 
-/// Writes `file`. A crash leaves all of it or nothing: it is written under another name first, ending in `.new`.
+/// Writes `file`. A crash leaves all of it or nothing: it is written under its name with `.new` behind it first, which no
+/// other file may have.
 ///
 /// # Errors
 /// [`PrivateFileError::Io`].
 pub fn write(file: &Path, text: &str) -> Result<(), PrivateFileError> {
-    let draft = file.with_extension("new");
+    let draft = append(file, ".new");
     let _ = std::fs::remove_file(&draft);
     let mut open = private().write(true).create_new(true).open(&draft)?;
     open.write_all(text.as_bytes())?;
@@ -52,6 +54,13 @@ fn sync_folder(file: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_file: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// `file` with `ending` behind its whole name. In place of its own ending, two files would get one name.
+pub(crate) fn append(file: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(ending);
+    name.into()
 }
 
 /// Why a private file cannot be used. The operator's to change.
@@ -110,10 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn draft_is_no_file_of_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["release", "release.new"].map(|name| folder.path().join(name));
+        write(&new, "the next key").unwrap();
+        write(&old.with_extension("next"), "a counter beside the old one").unwrap();
+        write(&old.with_extension("key"), "another key").unwrap();
+        assert_eq!(read(&new).unwrap().unwrap().as_str(), "the next key");
+    }
+
+    #[test]
     fn draft_that_a_crash_left_behind_is_not_in_the_way() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secrets");
-        std::fs::write(file.with_extension("new"), "hal").unwrap();
+        std::fs::write(append(&file, ".new"), "hal").unwrap();
         write(&file, "hello").unwrap();
         assert_eq!(read(&file).unwrap().unwrap().as_str(), "hello");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

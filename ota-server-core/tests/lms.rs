@@ -183,7 +183,7 @@ fn every_state_a_crash_can_leave_costs_a_leaf_at_most() {
     for (counter, witness, next) in [(&old, &old, 4), (&new, &old, 5), (&new, &new, 5)] {
         fs::write(before.counter(), counter).unwrap();
         fs::write(before.witness(), witness).unwrap();
-        fs::write(before.file.with_extension("lms.new"), "ota-lms-cou").unwrap();
+        fs::write(before.file.with_extension("lms.next.new"), "ota-lms-cou").unwrap();
         assert_eq!(sign(&before.open().unwrap(), 4), Ok(next));
     }
 }
@@ -279,7 +279,7 @@ fn disk_that_cannot_keep_the_number_gets_no_signature() {
     let bench = Bench::used(1);
     let signer = bench.open().unwrap();
     // A folder stands where the draft of the next number has to go.
-    let draft = bench.file.with_extension("lms.new");
+    let draft = bench.file.with_extension("lms.next.new");
     fs::create_dir_all(draft.join("taken")).unwrap();
     assert!(matches!(sign(&signer, 1), Err(SignerError::Unavailable(_))));
     fs::remove_dir_all(draft).unwrap();

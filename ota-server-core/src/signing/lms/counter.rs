@@ -6,7 +6,6 @@
 
 use alloc::format;
 use alloc::string::String;
-use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +14,7 @@ use ota_manifest::KeyId;
 use ota_verify::sign::{LmsSigningKey, LmsState, SignerError};
 
 use super::LmsFileError;
-use crate::private_file;
+use crate::private_file::{self, append};
 
 /// Counts the leaves of one key in a file, for one process at a time.
 ///
@@ -230,11 +229,4 @@ fn parse(counter: &str) -> Option<(KeyId, u32)> {
     let (key, number) = rest.split_once('\n')?;
     let (key, number) = (key.parse().ok()?, number.trim_end().parse().ok()?);
     (text(key, number) == counter).then_some((key, number))
-}
-
-/// `file` with `ending` behind its whole name, so that no two files get one name.
-pub(super) fn append(file: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(file);
-    name.push(ending);
-    name.into()
 }

@@ -122,7 +122,7 @@ const HEADER: &str = "ota-lms-key 1";
 
 /// The counter of the key in `file`.
 fn beside(file: &Path) -> PathBuf {
-    counter::append(file, ".next")
+    private_file::append(file, ".next")
 }
 
 fn read(file: &Path) -> Result<LmsSigningKey, LmsFileError> {
