@@ -55,8 +55,9 @@ impl<'a> AuthenticTrust<'a> {
     /// - the bytes do not come from a slot, a journal, or anything else that the application writes.
     ///
     /// # Errors
-    /// [`TrustError`] but for the gap and the old roots: torn by a power cut, or no newer than `pinned` because the
-    /// bootloader image has been replaced since. Go on with the other copy, or with `pinned`.
+    /// [`TrustError`] but for what only a predecessor can tell (gap, old roots, [`TrustError::Lowered`]): torn by a power cut,
+    /// or no newer than `pinned` because the bootloader image has been replaced since. Go on with the other copy, or with
+    /// `pinned`.
     pub fn from_guard_unchained(
         frame: Frame<'a>,
         pinned: &Trust<'_>,

@@ -42,7 +42,7 @@ pub struct LmsFileState {
     signatures: u32,
     /// What this process knows to be the least that may come next; held while a leaf is claimed.
     least: Mutex<u32>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl LmsFileState {
@@ -120,7 +120,7 @@ impl LmsFileState {
             witness: number(append(&lock.counter, ".seen")),
             signatures: key.signatures(),
             least: Mutex::new(0),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -132,6 +132,7 @@ impl LmsFileState {
     }
 
     fn claim_leaf(&self) -> Result<u32, LmsFileError> {
+        self.lock.check_owner()?;
         let mut least = self.least.lock().unwrap_or_else(PoisonError::into_inner);
         // Read again each time: somebody may have put old files back while this process runs.
         let leaf = self.counted()?;
@@ -160,10 +161,14 @@ impl LmsState for LmsFileState {
 }
 
 /// Held by the one process that may count. The kernel lets go when the process ends, however it ends.
+///
+/// A process that this one forks has the lock as well, as far as the kernel knows, and the least leaf in a memory of its own:
+/// both would claim the same one. So the lock is the process's that took it, and a fork neither counts nor lets go.
 #[derive(Debug)]
 pub(super) struct Lock {
     counter: PathBuf,
     file: File,
+    owner: u32,
 }
 
 impl Lock {
@@ -173,10 +178,18 @@ impl Lock {
         let lock =
             private_file::private().create(true).truncate(false).write(true).open(append(file, ".lock"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { counter: file.into(), file: lock }),
+            Ok(()) => Ok(Self { counter: file.into(), file: lock, owner: std::process::id() }),
             Err(TryLockError::WouldBlock) => Err(LmsFileError::InUse(file.into())),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
+    }
+
+    fn check_owner(&self) -> Result<(), LmsFileError> {
+        if self.is_owner() { Ok(()) } else { Err(LmsFileError::Forked(self.counter.clone())) }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.owner == std::process::id()
     }
 }
 
@@ -185,7 +198,9 @@ impl Drop for Lock {
     /// own program, and the lock with it.
     #[expect(clippy::incompatible_msrv, reason = "the feature needs Rust 1.89, and says so")]
     fn drop(&mut self) {
-        let _ = self.file.unlock();
+        if self.is_owner() {
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -229,4 +244,27 @@ fn parse(counter: &str) -> Option<(KeyId, u32)> {
     let (key, number) = rest.split_once('\n')?;
     let (key, number) = (key.parse().ok()?, number.trim_end().parse().ok()?);
     (text(key, number) == counter).then_some((key, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ota_verify::sign::{LmsHeight, LmsWidth};
+
+    #[test]
+    fn forked_process_neither_counts_nor_lets_go_of_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("counter");
+        let key = LmsSigningKey::generate(LmsHeight::H5, LmsWidth::W4, &[7; 32]);
+        let mut state = LmsFileState::create(&file, &key).unwrap();
+        assert_eq!(state.claim(), Ok(0));
+        // What a fork leaves in the parent: another descriptor of the very file that is locked.
+        let parents = state.lock.file.try_clone().unwrap();
+        state.lock.owner ^= 1;
+        assert_eq!(state.claim_leaf(), Err(LmsFileError::Forked(file.clone())));
+        drop(state);
+        assert_eq!(LmsFileState::open(&file, &key).unwrap_err(), LmsFileError::InUse(file.clone()));
+        drop(parents);
+        assert_eq!(LmsFileState::open(&file, &key).unwrap().claim(), Ok(1));
+    }
 }

@@ -17,6 +17,9 @@ pub enum LmsFileError {
     /// Another process, or another signer of this one, holds the key.
     #[error("{} is held by another signer; stop that one first", .0.display())]
     InUse(PathBuf),
+    /// The key was opened before this process was forked off the one that opened it, which may sign.
+    #[error("{} was opened by the process that forked this one; open the key after the fork", .0.display())]
+    Forked(PathBuf),
     /// There is something already.
     #[error("{} exists; open it, or choose another name for the new key", .0.display())]
     Exists(PathBuf),
