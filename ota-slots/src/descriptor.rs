@@ -138,8 +138,8 @@ impl BootDescriptor {
         }
     }
 
-    /// Whether the bootloader sees the flash as `layout` does, keeps the same journal format, and pins `trust`. Keys that came
-    /// with a document are not compared: they are younger than the bootloader.
+    /// Whether the bootloader sees the flash as `layout` does, keeps the same journal format, and pins `trust`: its keys on
+    /// its terms. Keys that came with a document are not compared: they are younger than the bootloader.
     #[must_use]
     pub fn matches(&self, layout: &Layout, trust: &Trust<'_>) -> bool {
         let Bootloader { version, algorithms } = self.bootloader;
@@ -180,6 +180,12 @@ const fn put(bytes: &mut [u8; BootDescriptor::LEN], at: usize, field: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use ota_manifest::{Order, Role, Roles, Thresholds};
+    use ota_verify::TrustTerms;
+
     use super::*;
     use crate::{Geometry, Partition, SlotRegion};
 
@@ -254,5 +260,28 @@ mod tests {
         assert!(!read.matches(&swapped, &TRUST));
         let other_trust = BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([1; 32]));
         assert!(!other_trust.matches(&LAYOUT, &TRUST));
+    }
+
+    #[test]
+    fn application_that_pins_the_same_keys_on_other_terms_does_not_match() {
+        let read = BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, TRUST.digest());
+        let first = TrustTerms::FIRST;
+        let two = |role| {
+            let of = |each| if each == role { 2 } else { 1 };
+            let [root, release, approval, freshness] = Role::ALL.map(of);
+            TrustTerms { thresholds: Thresholds { root, release, approval, freshness }, ..first }
+        };
+        let mut others: Vec<_> = Role::ALL.map(two).into();
+        others.extend(Role::ALL.map(|role| TrustTerms { hybrid: Roles::NONE.with(role), ..first }));
+        others.extend([
+            TrustTerms { version: 2, ..first },
+            TrustTerms { epoch: 1, ..first },
+            TrustTerms { min_order: Order { epoch: 1, sequence: 0 }, ..first },
+            TrustTerms { min_order: Order { epoch: 0, sequence: 1 }, ..first },
+        ]);
+        assert!(read.matches(&LAYOUT, &Trust::pinned_on(&first, &[])));
+        for other in others {
+            assert!(!read.matches(&LAYOUT, &Trust::pinned_on(&other, &[])), "{other:?}");
+        }
     }
 }

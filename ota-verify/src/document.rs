@@ -229,8 +229,8 @@ fn signed_by_roots(
 
 /// Keys that are not known when firmware is built. Not `Debug`: the table of functions would link all of formatting.
 pub(crate) trait KeySource: Sync {
-    /// As [`Trust::digest`] says.
-    fn digest(&self) -> Digest;
+    /// As [`Trust::digest`] says; `hash` has the terms.
+    fn digest(&self, hash: Sha256) -> Digest;
 
     /// The verdict of the key that `entry` names; `None` if there is no such key in `role`, or no algorithm for it.
     fn verify(
@@ -242,8 +242,7 @@ pub(crate) trait KeySource: Sync {
 }
 
 impl KeySource for AuthenticTrust<'_> {
-    fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
+    fn digest(&self, mut hash: Sha256) -> Digest {
         for key in self.document.keys.iter() {
             hash.update(&[key.role as u8, key.alg as u8]);
             hash.update(key_id(key.alg, key.bytes).as_bytes());

@@ -57,6 +57,16 @@ impl TrustTerms {
         thresholds: Thresholds::ONE,
         hybrid: Roles::NONE,
     };
+
+    fn hash(&self, hash: &mut Sha256) {
+        hash.update(&self.version.to_le_bytes());
+        hash.update(&self.epoch.to_le_bytes());
+        hash.update(&self.min_order.epoch.to_le_bytes());
+        hash.update(&self.min_order.sequence.to_le_bytes());
+        for role in Role::ALL {
+            hash.update(&[self.thresholds.of(role), u8::from(self.hybrid.contains(role))]);
+        }
+    }
 }
 
 /// The orders a trust accepts: from the lowest to the end of the last open epoch.
@@ -162,14 +172,17 @@ impl<'k> Trust<'k> {
         self.terms.thresholds.of(role)
     }
 
-    /// SHA-256 over role, algorithm and key id of each key in turn: what a boot descriptor says about its trust.
+    /// SHA-256 over the terms, then over role, algorithm and key id of each key in turn: what a boot descriptor says about its
+    /// trust. The terms as well: an application content with one signature would install what a bootloader that wants two
+    /// refuses.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        let mut hash = Sha256::new();
+        self.terms.hash(&mut hash);
         let keys = match self.keys {
             Keys::Pinned(keys) => keys,
-            Keys::Document(source) => return source.digest(),
+            Keys::Document(source) => return source.digest(hash),
         };
-        let mut hash = Sha256::new();
         for trusted in keys {
             hash.update(&[trusted.role as u8, trusted.key.alg() as u8]);
             hash.update(trusted.key.key_id().as_bytes());

@@ -345,13 +345,26 @@ fn release_threshold_counts_distinct_keys_of_mixed_algorithms() {
 }
 
 #[test]
-fn digest_of_a_document_is_that_of_the_same_keys_pinned() {
+fn digest_of_a_document_is_that_of_the_same_keys_pinned_on_the_same_terms_and_frozen() {
     let (root, release) = (ed25519(1), ed25519(50));
     let mut keys = [(Role::Root, root.public_key()), (Role::Release, release.public_key())];
     keys.sort_by_key(|(_, key)| key.as_bytes().to_vec());
     let [first, second] = &keys;
     let keys = [TrustedKey::new(first.0, &first.1), TrustedKey::new(second.0, &second.1)];
-    documented(BOTH, |_| (), |trust| assert_eq!(trust.digest(), Trust::pinned(&keys).digest()));
+    let thresholds = Thresholds { root: 1, release: 1, approval: 0, freshness: 0 };
+    let min_order = Order { epoch: 0x0102, sequence: 0x0304_0506 };
+    let terms = TrustTerms { version: 2, epoch: 0x0708, min_order, thresholds, ..TrustTerms::FIRST };
+    let document = |d: &mut TrustDraft| (d.epoch, d.min_order) = (0x0708, min_order);
+    let digest = Trust::pinned_on(&terms, &keys).digest();
+    documented(BOTH, document, |trust| assert_eq!(trust.digest(), digest));
+    assert_ne!(Trust::pinned(&keys).digest(), digest, "other terms");
+
+    // As `docs/wire.md` has it: version, epochs, lowest order, threshold and hybrid of each role; then the keys.
+    let terms = [2, 0, 0, 0, 8, 7, 2, 1, 6, 5, 4, 3, 1, 0, 1, 0, 0, 0, 0, 0];
+    let entry = |(role, key): &(Role, ota_verify::PublicKey)| {
+        [&[*role as u8, key.alg() as u8], &key.key_id().as_bytes()[..]].concat()
+    };
+    assert_eq!(ota_verify::Sha256::of(&[&terms, &entry(first), &entry(second)]), digest);
 }
 
 #[test]
