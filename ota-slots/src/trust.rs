@@ -194,7 +194,8 @@ fn name(envelope: &[u8]) -> [u8; 8] {
     *digest.as_bytes().first_chunk().unwrap_or(&[0; 8])
 }
 
-/// Why a trust document is not adopted. The one in force stays in force.
+/// Why a trust document is not adopted. The one in force stays in force; but where [`Adopt`] fails at the second copy, the new
+/// one is in force with a single copy, and [`Guard::mend_trust`] writes the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AdoptError {

@@ -143,7 +143,7 @@ impl LmsHeight {
 }
 
 /// Bits of a digit. More make signatures shorter, and keys, signatures and verification slower: W8 takes 8 times as long
-/// as W4. W1 and W2 are left out, because their signatures fit no envelope.
+/// as W4. W1 and W2 are left out, because their signatures fit no manifest's envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LmsWidth {
