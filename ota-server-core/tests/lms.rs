@@ -170,6 +170,24 @@ fn second_process_is_refused_and_told_why() {
     assert_eq!(sign(&bench.open().unwrap(), 2), Ok(2));
 }
 
+/// As somebody does who takes the lock file for a stale one.
+#[cfg(unix)]
+#[test]
+fn signer_whose_lock_file_was_removed_signs_no_more() {
+    let bench = Bench::used(1);
+    let lock = bench.file.with_extension("lms.next.lock");
+    let first = bench.open().unwrap();
+    fs::remove_file(&lock).unwrap();
+    let unlocked = SignerError::Refused(LmsFileError::Unlocked(lock.clone()).to_string());
+    assert_eq!(sign(&first, 1), Err(unlocked.clone()), "anybody could come in");
+    let second = bench.open().unwrap();
+    assert_eq!(sign(&second, 1), Ok(1));
+    assert_eq!(sign(&first, 2), Err(unlocked), "somebody has");
+    drop(first);
+    assert_eq!(bench.open().unwrap_err(), LmsFileError::InUse(bench.counter()));
+    assert_eq!(sign(&second, 2), Ok(2));
+}
+
 /// The two files are written one after the other, each in one step, over a draft.
 #[test]
 fn every_state_a_crash_can_leave_costs_a_leaf_at_most() {

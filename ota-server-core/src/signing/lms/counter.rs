@@ -7,6 +7,7 @@
 use alloc::format;
 use alloc::string::String;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -132,7 +133,7 @@ impl LmsFileState {
     }
 
     fn claim_leaf(&self) -> Result<u32, LmsFileError> {
-        self.lock.check_owner()?;
+        self.lock.check_held()?;
         let mut least = self.least.lock().unwrap_or_else(PoisonError::into_inner);
         // Read again each time: somebody may have put old files back while this process runs.
         let leaf = self.counted()?;
@@ -160,6 +161,22 @@ impl LmsState for LmsFileState {
     }
 }
 
+const LOCK: &str = ".lock";
+
+/// Whether the name still leads to the open file. Where it does not, the next signer locks another file.
+#[cfg(unix)]
+fn is_named(open: &File, name: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (open.metadata()?, std::fs::metadata(name));
+    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
+}
+
+/// A file that is open keeps its name here.
+#[cfg(not(unix))]
+fn is_named(_open: &File, _name: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
 /// Held by the one process that may count. The kernel lets go when the process ends, however it ends.
 ///
 /// A process that this one forks has the lock as well, as far as the kernel knows, and the least leaf in a memory of its own:
@@ -176,7 +193,7 @@ impl Lock {
     #[expect(clippy::incompatible_msrv, reason = "the feature needs Rust 1.89, and says so")]
     pub(super) fn take(file: &Path) -> Result<Self, LmsFileError> {
         let lock =
-            private_file::private().create(true).truncate(false).write(true).open(append(file, ".lock"))?;
+            private_file::private().create(true).truncate(false).write(true).open(append(file, LOCK))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { counter: file.into(), file: lock, owner: std::process::id() }),
             Err(TryLockError::WouldBlock) => Err(LmsFileError::InUse(file.into())),
@@ -184,8 +201,13 @@ impl Lock {
         }
     }
 
-    fn check_owner(&self) -> Result<(), LmsFileError> {
-        if self.is_owner() { Ok(()) } else { Err(LmsFileError::Forked(self.counter.clone())) }
+    /// Whether this process, and nobody else, may count.
+    fn check_held(&self) -> Result<(), LmsFileError> {
+        if !self.is_owner() {
+            return Err(LmsFileError::Forked(self.counter.clone()));
+        }
+        let named = append(&self.counter, LOCK);
+        if is_named(&self.file, &named)? { Ok(()) } else { Err(LmsFileError::Unlocked(named)) }
     }
 
     fn is_owner(&self) -> bool {

@@ -20,6 +20,9 @@ pub enum LmsFileError {
     /// The key was opened before this process was forked off the one that opened it, which may sign.
     #[error("{} was opened by the process that forked this one; open the key after the fork", .0.display())]
     Forked(PathBuf),
+    /// The lock file was removed or replaced while this signer held it, so that another one may have begun.
+    #[error("{} was removed or replaced; stop all signers of this key, then open it again", .0.display())]
+    Unlocked(PathBuf),
     /// There is something already.
     #[error("{} exists; open it, or choose another name for the new key", .0.display())]
     Exists(PathBuf),
