@@ -163,7 +163,11 @@ struct Classical(ed25519_dalek::SigningKey);
 
 impl Classical {
     fn new() -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(&[8; 32]))
+        Self::seeded(8)
+    }
+
+    fn seeded(seed: u8) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]))
     }
 }
 
@@ -205,6 +209,16 @@ fn smallest_manifest_with_an_lms_and_a_hybrid_signature_fits_the_larger_envelope
         let whole = Frame::parse(&alone[..cut]).is_ok();
         assert!(!whole, "{cut} bytes");
     }
+}
+
+#[test]
+fn envelope_that_is_full_costs_no_leaf() {
+    let keys: Vec<_> = (0..8).map(Classical::seeded).collect();
+    let signers: Vec<_> = keys.iter().map(|key| (key as &dyn Signer, Role::Release)).collect();
+    let full = seal(Kind::Manifest, b"manifest", &signers).unwrap();
+    let lms = signer(LmsHeight::H5, LmsWidth::W8, 0);
+    assert_eq!(cosign(&full, &lms, Role::Approval), Err(SealError::SignerCount(9)));
+    assert_eq!(lms.state().0.load(Ordering::Relaxed), 0);
 }
 
 #[test]

@@ -225,6 +225,10 @@ pub fn cosign(envelope: &[u8], signer: &dyn Signer, role: Role) -> Result<Vec<u8
     if entries.iter().any(|entry| entry.key_id == key.key_id()) {
         return Err(SealError::SameKeyTwice);
     }
+    // As in `seal`: asked before anything is signed.
+    if entries.len() >= usize::from(MAX_SIGNATURES) {
+        return Err(SealError::SignerCount(entries.len() + 1));
+    }
     let tbs = Tbs::new(frame.kind(), key.alg(), role, &Sha256::of(&[frame.signed_bytes()]));
     entries.push(Entry::new(&key, signer.sign(&tbs)?));
     assemble(frame.kind(), frame.signed_bytes(), entries)
