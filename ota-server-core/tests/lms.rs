@@ -178,7 +178,7 @@ fn signer_whose_lock_file_was_removed_signs_no_more() {
     let lock = bench.file.with_extension("lms.next.lock");
     let first = bench.open().unwrap();
     fs::remove_file(&lock).unwrap();
-    let unlocked = SignerError::Refused(LmsFileError::Unlocked(lock.clone()).to_string());
+    let unlocked = SignerError::Refused(LmsFileError::Unlocked(lock).to_string());
     assert_eq!(sign(&first, 1), Err(unlocked.clone()), "anybody could come in");
     let second = bench.open().unwrap();
     assert_eq!(sign(&second, 1), Ok(1));
