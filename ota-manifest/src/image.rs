@@ -47,26 +47,27 @@ impl Image {
 /// The bytes of an [`Image`] that say what ends up in flash, as they stand in the manifest: all but how they travel. What is
 /// canonical can be compared as it is, without two images on a bootloader's stack.
 pub(crate) struct InFlash<'a> {
-    link_address: u32,
+    /// Component and address.
+    place: (u8, u32),
     bytes: &'a [u8],
 }
 
 impl<'a> InFlash<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Self {
         let start = reader.rest();
-        reader.u8();
+        let component = reader.u8();
         let link_address = reader.u32();
         reader.u32();
         // Digest, chunk size and chunk root.
         reader.bytes(32 + 1 + 32);
         let bytes = start.get(..start.len() - reader.rest().len()).unwrap_or(start);
         Payload::read(reader);
-        Self { link_address, bytes }
+        Self { place: (component, link_address), bytes }
     }
 
     /// Whether both claim one place for different bytes.
     pub(crate) fn conflicts_with(&self, other: &Self) -> bool {
-        self.link_address == other.link_address && self.bytes != other.bytes
+        self.place == other.place && self.bytes != other.bytes
     }
 }
 

@@ -60,7 +60,8 @@ fn is_manifest(draft: &ManifestDraft) -> bool {
     let ids: Vec<_> = draft.extensions.iter().map(|extension| extension.id).collect();
     let in_flash = |image: &ImageDraft| ImageDraft { payload: PayloadDraft::Raw, ..image.clone() };
     let agree = |one: &ImageDraft, other: &ImageDraft| {
-        one.link_address != other.link_address || in_flash(one) == in_flash(other)
+        (one.component, one.link_address) != (other.component, other.link_address)
+            || in_flash(one) == in_flash(other)
     };
     !draft.classes.is_empty()
         && lowest <= highest
