@@ -5,12 +5,16 @@ use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
+use crate::gates::Step;
 use crate::input::Started;
 use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want, code, fail};
-use crate::{BootReport, Config, Event, Input, Output, SlotWork};
+use crate::{BootReport, Config, Event, Gates, Input, Output, SlotWork};
 
 /// Requests for chunks that may bring nothing new, one after the other, before the job fails.
 const FRUITLESS: u8 = 20;
+
+/// Numbers kept for reports that say something new, below the one that ends a job.
+const SEQ_RESERVE: u32 = 64;
 
 /// The job of a device that never had one.
 pub(crate) const NO_JOB: JobId = JobId::new([0; 16]);
@@ -80,6 +84,10 @@ pub(crate) struct Core<'b> {
     stalled: bool,
     /// Requests for chunks since something last reached the flash.
     fruitless: u8,
+    /// Gates that are open.
+    open: Gates,
+    /// When the server is to hear again that the update is held, ms; `None` while it is not.
+    held_until: Option<u64>,
 }
 
 impl<'b> Agent<'b> {
@@ -105,6 +113,8 @@ impl<'b> Agent<'b> {
             now,
             stalled: false,
             fruitless: 0,
+            open: Gates::NONE,
+            held_until: None,
         };
         let state = Some(first_state(&mut core, now));
         Self { core, state, under_way: UnderWay::Nothing }
@@ -128,6 +138,7 @@ impl<'b> Agent<'b> {
                 });
             }
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
+            Input::Gates(open) => self.core.open = open,
             Input::Doorbell => {
                 self.core.paused_until = now;
                 let free = self.under_way == UnderWay::Nothing;
@@ -158,6 +169,9 @@ impl<'b> Agent<'b> {
             return Output::Send(Up::Report(report));
         }
         let Some(state) = &self.state else { return Output::Wait };
+        if self.core.is_held(now, state.step()) {
+            return self.core.next_log().map_or(Output::Wait, Output::Event);
+        }
         if let Some(Load { chunk, at, len }) = state.load() {
             self.under_way = UnderWay::Slots;
             return Output::Slots(SlotWork::LoadChunk { chunk, into: self.core.window_mut(at, len) });
@@ -188,7 +202,10 @@ impl<'b> Agent<'b> {
         let state = self.state.as_ref().and_then(State::deadline);
         let request = match self.under_way {
             UnderWay::Request { deadline } | UnderWay::Report { deadline, .. } => Some(deadline),
-            UnderWay::Nothing => (self.core.paused_until > self.core.now).then_some(self.core.paused_until),
+            UnderWay::Nothing => {
+                let paused = Some(self.core.paused_until).filter(|until| *until > self.core.now);
+                paused.into_iter().chain(self.core.held_until).min()
+            }
             UnderWay::Slots | UnderWay::SelfTest => None,
         };
         state.into_iter().chain(request).min()
@@ -204,7 +221,12 @@ impl<'b> Agent<'b> {
         if late {
             self.link_lost();
         }
-        self.change(|state, _| state.timeout(now));
+        self.change(|state, core| {
+            if core.is_silent(now) {
+                core.report_again(state.stage());
+            }
+            state.timeout(now)
+        });
         if matches!(&self.state, Some(State::Testing(testing)) if testing.is_over()) {
             // Whatever is still under way, a self-test or an unanswered report, comes too late.
             self.under_way = UnderWay::Nothing;
@@ -339,6 +361,55 @@ impl Core<'_> {
         let seq = self.seq;
         self.seq = seq.saturating_add(1);
         self.enqueue(stage, seq);
+    }
+
+    /// Whether the next step of an update has to wait for a gate. The server hears so now and then: a device that says
+    /// nothing would be given up.
+    fn is_held(&mut self, now: u64, step: Option<Step>) -> bool {
+        let Some(step) = step else {
+            self.held_until = None;
+            return false;
+        };
+        let wanted = match step {
+            Step::Download => self.config.download_gates,
+            Step::Restart => self.config.restart_gates,
+        };
+        let by = wanted.without(self.open);
+        match (by.is_empty(), self.held_until) {
+            (true, Some(_)) => {
+                self.held_until = None;
+                self.log(Event::Released);
+            }
+            (false, None) => {
+                self.held_until = Some(self.next_word(now));
+                self.log(Event::Held { by });
+            }
+            _ => {}
+        }
+        !by.is_empty()
+    }
+
+    fn next_word(&self, now: u64) -> u64 {
+        now.saturating_add(u64::from(self.config.poll_interval_ms))
+    }
+
+    /// Whether it is time to tell the server again; asked once.
+    fn is_silent(&mut self, now: u64) -> bool {
+        let silent = self.held_until.is_some_and(|until| now >= until);
+        if silent {
+            self.held_until = Some(self.next_word(now));
+        }
+        silent
+    }
+
+    /// Says once more how far the job has come, under a new number. The numbers of a boot are limited, and its last words
+    /// come first: when they run out the device is silent, and the server decides.
+    fn report_again(&mut self, stage: Option<Stage>) {
+        if let Some(stage) = stage
+            && self.seq < self.terminal_seq.saturating_sub(SEQ_RESERVE)
+        {
+            self.report(stage);
+        }
     }
 
     /// Queues the report that ends the job, numbered above everything this boot has sent.

@@ -2,6 +2,8 @@
 
 use ota_manifest::Version;
 
+use crate::Gates;
+
 /// Settings of an agent. Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -24,6 +26,11 @@ pub struct Config {
     /// Whether a trial needs the server's answer to pass. A trial without it ends in a reset, never in a false rollback
     /// before its attempts are used up.
     pub confirm_needs_server: bool,
+    /// What must be open before anything is erased or fetched, and stay open while it is. A chunk that has arrived is
+    /// written all the same.
+    pub download_gates: Gates,
+    /// What must be open before the bootloader is asked for the new image, and the device restarts.
+    pub restart_gates: Gates,
 }
 
 impl Default for Config {
@@ -37,6 +44,8 @@ impl Default for Config {
             request_timeout_ms: 30_000,
             backoff_ms: (1_000, 300_000),
             confirm_needs_server: true,
+            download_gates: Gates::NONE,
+            restart_gates: Gates::NONE,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the agent is told.
 
+use crate::Gates;
 use ota_manifest::wire::{Down, Refusal};
 use ota_manifest::{ManifestId, Order, SecurityVersion};
 use ota_slots::{Event as SlotEvent, OPAQUE, ResumePoint, Staged};
@@ -17,6 +18,9 @@ pub enum Input<'i> {
     SelfTest(bool),
     /// Somebody rang: ask for work now.
     Doorbell,
+    /// Which gates are open from now on. All are closed until this says otherwise; it matters to what
+    /// [`Config`](crate::Config) makes wait for them. Closing one in the middle of a download pauses it.
+    Gates(Gates),
 }
 
 /// How slot work went.

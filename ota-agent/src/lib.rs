@@ -55,6 +55,7 @@ mod backoff;
 mod config;
 mod context;
 mod driver;
+mod gates;
 mod input;
 mod output;
 #[cfg(feature = "sim")]
@@ -65,5 +66,6 @@ pub use agent::{Agent, Buffers};
 pub use config::Config;
 pub use context::{Context, Progress};
 pub use driver::{Bench, SlotDriver};
+pub use gates::Gates;
 pub use input::{BootReport, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};

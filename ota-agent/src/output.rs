@@ -4,6 +4,8 @@ use ota_manifest::JobId;
 use ota_manifest::wire::{Refusal, ResetCause, RollbackReason, Stage, Up};
 use ota_slots::{OPAQUE, Staged};
 
+use crate::Gates;
+
 /// One thing to do. Whatever borrows from the agent must be carried out before its next call.
 #[derive(Debug)]
 pub enum Output<'o> {
@@ -137,6 +139,13 @@ pub enum Event {
         /// How long, ms.
         pause_ms: u64,
     },
+    /// The update waits for these gates.
+    Held {
+        /// Those that are closed.
+        by: Gates,
+    },
+    /// The gates are open and the update goes on.
+    Released,
     /// The job has come this far.
     Reached(Stage),
     /// The old image runs again.

@@ -72,6 +72,19 @@ impl Downloading {
         state
     }
 
+    pub(crate) const fn is_fetching(&self) -> bool {
+        matches!(self.doing, Doing::Fetching { .. })
+    }
+
+    /// What is in flash for certain: all before the window.
+    pub(crate) fn stage(&self) -> Stage {
+        Stage::Downloading { done: self.bytes(self.first), total: self.job.plan.size }
+    }
+
+    fn bytes(&self, chunks: u32) -> u32 {
+        chunks.saturating_mul(self.job.plan.chunk_bytes).min(self.job.plan.size)
+    }
+
     fn tenths(&self, chunks: u32) -> u32 {
         let done = u64::from(chunks) * 10 / u64::from(self.job.plan.chunks().max(1));
         u32::try_from(done).unwrap_or(10)
@@ -254,8 +267,7 @@ impl Downloading {
         let tenths = self.tenths(chunks);
         if tenths > self.reported {
             self.reported = tenths;
-            let done = chunks.saturating_mul(self.job.plan.chunk_bytes).min(self.job.plan.size);
-            core.report(Stage::Downloading { done, total: self.job.plan.size });
+            core.report(Stage::Downloading { done: self.bytes(chunks), total: self.job.plan.size });
         }
     }
 }

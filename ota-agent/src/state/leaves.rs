@@ -35,6 +35,10 @@ impl Leaves {
         Self { job, doing: Doing::Erasing, refused: 0 }
     }
 
+    pub(crate) const fn is_fetching(&self) -> bool {
+        matches!(self.doing, Doing::Fetching { .. })
+    }
+
     pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
         match self.doing {
             Doing::Erasing => Want::Slots(SlotWork::EraseLeaves),

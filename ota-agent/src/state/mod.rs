@@ -26,6 +26,7 @@ pub(crate) use verifying::Verifying;
 
 use crate::agent::Core;
 use crate::context::Progress;
+use crate::gates::Step;
 use crate::{Event, Plan, SlotWork, SlotsAnswer};
 
 /// Times something that should work is tried again before the job fails.
@@ -104,6 +105,27 @@ impl State {
     pub(crate) fn load(&self) -> Option<Load> {
         match self {
             Self::Downloading(state) => state.load(),
+            _ => None,
+        }
+    }
+
+    /// What comes next, if it may have to wait for a gate.
+    pub(crate) fn step(&self) -> Option<Step> {
+        match self {
+            Self::Preparing(_) => Some(Step::Download),
+            Self::Leaves(state) if state.is_fetching() => Some(Step::Download),
+            Self::Downloading(state) if state.is_fetching() => Some(Step::Download),
+            Self::Ready(_) => Some(Step::Restart),
+            _ => None,
+        }
+    }
+
+    /// How far the job has come, as far as the server may hear it again.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Preparing(_) | Self::Leaves(_) => Some(Stage::Accepted),
+            Self::Downloading(state) => Some(state.stage()),
+            Self::Ready(state) => Some(state.stage()),
             _ => None,
         }
     }

@@ -23,6 +23,10 @@ impl Ready {
         self.pending
     }
 
+    pub(crate) const fn stage(&self) -> Stage {
+        if self.pending { Stage::PendingBoot } else { Stage::Verified }
+    }
+
     pub(crate) fn want<'w>(&'w self, core: &Core<'_>) -> Want<'w> {
         if self.pending {
             return Want::Reset;

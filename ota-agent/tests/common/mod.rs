@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use ota_agent::sim::ScriptedServer;
-use ota_agent::{Agent, Bench, Buffers, Config, Event, Input, Output, SlotDriver};
+use ota_agent::{Agent, Bench, Buffers, Config, Event, Gates, Input, Output, SlotDriver};
 use ota_manifest::wire::{ResetCause, Stage, Up};
 use ota_manifest::{JobId, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
@@ -29,6 +29,8 @@ pub(crate) enum Ended {
     Reset(ResetCause),
     /// The server has the terminal report and the device asks for work again.
     Settled,
+    /// Time has come to `Device::stop_at`.
+    Stopped,
 }
 
 pub(crate) struct Device {
@@ -40,6 +42,11 @@ pub(crate) struct Device {
     pub(crate) events: Vec<Event>,
     pub(crate) running: u32,
     pub(crate) now: u64,
+    pub(crate) config: Config,
+    /// From when on which gates are open.
+    pub(crate) gates: &'static [(u64, Gates)],
+    /// When to look what the device has done so far.
+    pub(crate) stop_at: u64,
     /// Requests that get lost before they reach the server, counted down.
     pub(crate) lost_requests: usize,
 }
@@ -57,6 +64,9 @@ impl Device {
             events: Vec::new(),
             running: 0,
             now: 0,
+            config: Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() },
+            gates: &[],
+            stop_at: u64::MAX,
             lost_requests: 0,
         }
     }
@@ -74,10 +84,12 @@ impl Device {
         let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
         let (mut slots, report) =
             SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
-        let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
-        let mut agent = Agent::new(config, report, 7, buffers, self.now);
+        let mut agent = Agent::new(self.config, report, 7, buffers, self.now);
+        if let Some((_, open)) = self.gates.iter().rev().find(|(from, _)| *from <= self.now) {
+            agent.handle_input(self.now, Input::Gates(*open));
+        }
         for _ in 0..20_000 {
             if let Some(ended) = self.step(&mut agent, &mut slots, &mut buffer) {
                 return ended;
@@ -117,8 +129,17 @@ impl Device {
             Output::Wait => {
                 let due = agent.poll_timeout().expect("every wait has a time limit");
                 assert!(due > self.now, "a wait that is over is no wait");
-                self.now = due;
-                agent.handle_timeout(self.now);
+                if due >= self.stop_at {
+                    return Some(Ended::Stopped);
+                }
+                let change = self.gates.iter().find(|(from, _)| (self.now + 1..due).contains(from));
+                if let Some((from, open)) = change {
+                    self.now = *from;
+                    agent.handle_input(self.now, Input::Gates(*open));
+                } else {
+                    self.now = due;
+                    agent.handle_timeout(self.now);
+                }
             }
         }
         None
@@ -142,7 +163,7 @@ impl Device {
                     cause = ResetCause::PowerOn;
                 }
                 Ended::Reset(why) => cause = why,
-                Ended::Settled => return,
+                Ended::Settled | Ended::Stopped => return,
             }
         }
         panic!("not settled after 40 sessions");

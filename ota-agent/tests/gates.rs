@@ -1,0 +1,106 @@
+//! Updates that wait for a battery, a user or a window: nothing is lost, nobody is silent, and cancel stays possible.
+
+mod common;
+
+use common::{Device, Ended, Firmware, JOB};
+use ota_agent::{Event, Gates};
+use ota_manifest::wire::{Down, ResetCause, Stage, Up};
+
+const MINUTE: u64 = 60_000;
+const BOTH: Gates = Gates::BATTERY.with(Gates::USER);
+
+fn device(download: Gates, restart: Gates, gates: &'static [(u64, Gates)]) -> Device {
+    let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
+    (device.config.download_gates, device.config.restart_gates) = (download, restart);
+    device.gates = gates;
+    device
+}
+
+fn said(device: &Device, stage: Stage) -> usize {
+    device.server.reports().iter().filter(|report| report.stage == stage).count()
+}
+
+#[test]
+fn nothing_is_erased_or_fetched_before_the_gates_are_open() {
+    static OPENS: [(u64, Gates); 2] = [(5 * MINUTE, Gates::BATTERY), (30 * MINUTE, Gates::ALL)];
+    let held_until = |stop_at| {
+        let mut device = device(BOTH, Gates::NONE, &OPENS);
+        device.stop_at = stop_at;
+        assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
+        device
+    };
+    let (first, mut device) = (held_until(1), held_until(29 * MINUTE));
+    assert_eq!(device.flash.operations(), first.flash.operations(), "the boot's own");
+    assert_eq!(device.server.fetches().len(), 0);
+    assert!(device.events.contains(&Event::Held { by: BOTH }));
+
+    device.stop_at = u64::MAX;
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+    assert!(device.now >= 30 * MINUTE && device.events.contains(&Event::Released));
+    let heard = said(&device, Stage::Accepted);
+    assert!(heard >= 29, "the server has heard of it {heard} times in 30 minutes");
+}
+
+#[test]
+fn restart_waits_for_the_user_and_the_server_hears_so() {
+    static OPENS: [(u64, Gates); 1] = [(20 * MINUTE, Gates::USER)];
+    let mut device = device(Gates::NONE, Gates::USER, &OPENS);
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+    assert!(said(&device, Stage::Verified) >= 19);
+    assert_eq!(said(&device, Stage::PendingBoot), 1);
+}
+
+#[test]
+fn gate_that_closes_pauses_a_download_which_goes_on_where_it_was() {
+    static PAUSE: [(u64, Gates); 3] = [(0, Gates::ALL), (12, Gates::NONE), (9 * MINUTE, Gates::ALL)];
+    let mut device = device(Gates::BATTERY, Gates::NONE, &PAUSE);
+    // A server that takes a while, so that the gate closes between two windows.
+    device.lost_requests = 1;
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+    assert!(device.events.contains(&Event::Held { by: Gates::BATTERY }), "{:?}", device.events);
+    assert_eq!(device.server.served(), 12_500, "no byte of it twice");
+}
+
+#[test]
+fn held_job_can_be_cancelled() {
+    let mut device = device(Gates::NONE, Gates::WINDOW, &[]);
+    device.server.script(|up| {
+        static HEARD: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+        let Up::Report(report) = up else { return None };
+        let verified = report.stage == Stage::Verified;
+        let again = verified && HEARD.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 5;
+        again.then_some(Down::Cancel { job: JOB })
+    });
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Cancelled], 1));
+}
+
+#[test]
+fn device_that_is_held_for_a_month_has_a_number_left_for_its_last_word() {
+    static OPENS: [(u64, Gates); 1] = [(30 * 24 * 60 * MINUTE, Gates::USER)];
+    let mut device = device(Gates::NONE, Gates::USER, &OPENS);
+    // The rig gives up after 20 000 steps; an hour is enough of a heartbeat for a month.
+    device.config.poll_interval_ms = 3_600_000;
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+    let heard = said(&device, Stage::Verified);
+    assert!((400..512).contains(&heard), "{heard}");
+    let numbers: Vec<u32> = device.server.reports().iter().map(|report| report.seq).collect();
+    assert!(numbers.is_sorted_by(|before, after| before < after), "each number once, rising");
+}
+
+#[test]
+fn gates_are_closed_until_somebody_says_otherwise() {
+    static LATER: [(u64, Gates); 1] = [(10 * MINUTE, Gates::USER)];
+    let mut device = device(Gates::NONE, Gates::USER, &LATER);
+    let ended = device.session(ResetCause::PowerOn);
+    assert_eq!((ended, device.running), (Ended::Reset(ResetCause::Software), 1));
+    assert!(device.now >= 10 * MINUTE);
+    // The restart took place; the new firmware's own updates wait for the user again.
+    device.gates = &[];
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+}
