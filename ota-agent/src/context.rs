@@ -82,11 +82,15 @@ impl Context {
             Progress::RolledBack => (5, 0, 0),
         };
         let flag = if self.acknowledged { ACKNOWLEDGED } else { 0 };
-        let head = [self.attempt, progress | flag, stage, 0];
-        let fields = self.job.as_bytes().iter().copied().chain(head);
-        let fields = fields.chain(code.to_le_bytes()).chain(self.confirm_window_s.to_le_bytes());
+        let [c0, c1] = code.to_le_bytes();
+        let [w0, w1] = self.confirm_window_s.to_le_bytes();
+        let [s0, s1, s2, s3] = self.seq.to_le_bytes();
+        let fields = [self.attempt, progress | flag, stage, 0, c0, c1, w0, w1, s0, s1, s2, s3, 0, 0, 0, 0];
         let mut bytes = [0; OPAQUE];
-        bytes.iter_mut().zip(fields.chain(self.seq.to_le_bytes())).for_each(|(to, from)| *to = from);
+        if let Some((job, rest)) = bytes.split_first_chunk_mut::<16>() {
+            *job = *self.job.as_bytes();
+            rest.copy_from_slice(&fields);
+        }
         bytes
     }
 

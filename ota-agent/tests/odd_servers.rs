@@ -4,8 +4,8 @@ mod common;
 
 use common::{Device, Ended, Firmware, JOB};
 use ota_agent::{
-    Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotWork, SlotsAnswer,
-    Started,
+    Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotDriver, SlotWork,
+    SlotsAnswer, Started,
 };
 use ota_manifest::wire::{Down, FailedStage, Object, Refusal, ResetCause, Stage, Up};
 use ota_manifest::{JobId, ManifestId};
@@ -272,4 +272,12 @@ fn block_is_erased_once_however_many_chunks_it_has() {
     // More chunks than the window's mask has bits, or a window below one block: refused before anything is written.
     assert_eq!(bare_download(Plan { block_bytes: 128 * 1024, ..plan }, 128 * 1024), ["refused"]);
     assert_eq!(bare_download(plan, 32 * 1024), ["refused"]);
+}
+
+#[test]
+fn state_of_an_agent_takes_less_than_a_kilobyte_beside_the_lent_buffers() {
+    // On a machine with pointers of 64 bits, where it takes more than on a device.
+    let (agent, driver) = (size_of::<Agent<'static>>(), size_of::<SlotDriver<'static>>());
+    println!("agent: {agent} bytes, slot driver: {driver}");
+    assert!(agent <= 1024, "{agent}");
 }

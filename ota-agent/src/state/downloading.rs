@@ -86,8 +86,8 @@ impl Downloading {
     }
 
     fn tenths(&self, chunks: u32) -> u32 {
-        let done = u64::from(chunks) * 10 / u64::from(self.job.plan.chunks().max(1));
-        u32::try_from(done).unwrap_or(10)
+        // At most 2^24 chunks: of 256 bytes in 4 GiB.
+        chunks.saturating_mul(10) / self.job.plan.chunks().max(1)
     }
 
     /// As many whole blocks as the lent window holds, and as the mask has bits.
@@ -106,9 +106,8 @@ impl Downloading {
     }
 
     fn chunk_len(&self, chunk: u32) -> usize {
-        let start = u64::from(chunk) * u64::from(self.job.plan.chunk_bytes);
-        let left = u64::from(self.job.plan.size).saturating_sub(start);
-        usize::try_from(left.min(u64::from(self.job.plan.chunk_bytes))).unwrap_or(0)
+        let start = chunk.saturating_mul(self.job.plan.chunk_bytes);
+        self.job.plan.size.saturating_sub(start).min(self.job.plan.chunk_bytes) as usize
     }
 
     fn window_at(&self, chunk: u32) -> usize {

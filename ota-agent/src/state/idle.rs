@@ -30,7 +30,7 @@ impl Idle {
         }
         let interval = if retry_after_ms == 0 { core.config.poll_interval_ms } else { retry_after_ms };
         let interval = interval.min(LONGEST_WAIT_MS);
-        Self { ask_at: now.saturating_add(core.backoff.spread(u64::from(interval))), asking: false }
+        Self { ask_at: now.saturating_add(core.backoff.spread(interval).into()), asking: false }
     }
 
     pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {

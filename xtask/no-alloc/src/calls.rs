@@ -10,6 +10,8 @@
     feature = "boot",
     feature = "boot-moving",
     feature = "proof",
+    feature = "messages",
+    feature = "agent-machine",
     feature = "agent"
 ))]
 use core::hint::black_box;
@@ -248,6 +250,54 @@ pub(crate) fn boot_moving(buffer: &mut [u8; ota_slots::WORK_BUFFER]) {
 
     let boot = Boot::moving(&SWAPPED, &POLICY, black_box(ResetCause::PowerOn));
     let _ = black_box(run_blocking(boot, &mut Flash, &SWAPPED, buffer, || ()));
+}
+
+/// Writes a message of the device and reads one of the server.
+#[cfg(feature = "messages")]
+pub(crate) fn messages() {
+    use ota_manifest::wire::{Down, MAX_REPORT, Up, decode, encode};
+
+    if let Some(up) = black_box::<Option<Up>>(None) {
+        let _ = black_box(encode(&up, &mut [0; MAX_REPORT]).map(<[u8]>::len));
+    }
+    if let Ok(down) = decode::<Down<'_>>(black_box(&[0; 64])) {
+        black_box(down);
+    }
+}
+
+/// Turns the agent's loop without slots: machine and messages alone.
+#[cfg(feature = "agent-machine")]
+pub(crate) fn agent_machine() {
+    use ota_agent::{Agent, BootReport, Buffers, Config, Gates, Input, Output, SlotsAnswer};
+    use ota_manifest::wire::{Down, MAX_REPORT, decode, encode};
+
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let report = black_box(BootReport::confirmed());
+    let mut agent = Agent::new(black_box(Config::default()), report, black_box(1), buffers, 0);
+    agent.handle_input(0, Input::Gates(black_box(Gates::ALL)));
+    for now in 0..black_box(100) {
+        match agent.poll_output(now) {
+            Output::Send(up) => {
+                let _ = black_box(encode(&up, &mut [0; MAX_REPORT]).map(<[u8]>::len));
+                if let Ok(down) = decode::<Down<'_>>(black_box(&[0; 64])) {
+                    agent.handle_input(now, Input::Message(down));
+                }
+            }
+            Output::Slots(work) => {
+                black_box(work);
+                let answer = black_box::<fn() -> SlotsAnswer>(|| SlotsAnswer::Done)();
+                agent.handle_input(now, Input::Slots(answer));
+            }
+            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true))),
+            Output::Event(event) => {
+                black_box(event);
+            }
+            Output::Reset => return,
+            Output::Wait if black_box(true) => agent.handle_timeout(black_box(now)),
+            Output::Wait => agent.handle_input(now, Input::Doorbell),
+        }
+    }
 }
 
 /// Turns the agent's loop, slot work included.

@@ -3,7 +3,8 @@
 //! Each figure holds the crates below as well; the difference between two lines is what the upper crate adds. The
 //! empty program (entry point and panic handler) is the base line. The boot decision is the difference between a bootloader
 //! and a program that proves one slot, both with a key whose arithmetic is left out. LMS is the difference to a program that
-//! hashes what is signed.
+//! hashes what is signed. The agent with its messages is the state machine without slots and proofs; the messages alone are
+//! beside it.
 
 use anyhow::Result;
 
@@ -12,7 +13,7 @@ use crate::no_alloc::{self, Calls, Decision};
 use crate::quickstart::Figures;
 
 /// The programs: figure name and features of `xtask/no-alloc`.
-const PROGRAMS: [(&str, &[&str]); 8] = [
+const PROGRAMS: [(&str, &[&str]); 10] = [
     ("empty", &[]),
     ("manifest", &["manifest"]),
     ("verify", &["verify"]),
@@ -20,6 +21,8 @@ const PROGRAMS: [(&str, &[&str]); 8] = [
     ("boot_without_crypto", &["boot"]),
     ("boot_ed25519", &["boot", "crypto"]),
     ("boot_moving_ed25519", &["boot-moving", "crypto"]),
+    ("messages", &["messages"]),
+    ("agent_with_messages", &["agent-machine"]),
     ("agent", &["agent"]),
 ];
 
