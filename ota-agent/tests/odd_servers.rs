@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Device, Ended, Firmware, JOB};
+use common::{CHUNK, Device, Ended, Firmware, JOB};
+use ota_agent::sim::ScriptedServer;
 use ota_agent::{
     Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotDriver, SlotWork,
     SlotsAnswer, Started,
@@ -10,6 +11,7 @@ use ota_agent::{
 use ota_manifest::wire::{Down, FailedStage, Object, Refusal, ResetCause, Stage, Up};
 use ota_manifest::{JobId, ManifestId};
 use ota_slots::ResumePoint;
+use ota_slots::sim::{Cut, CutMode, Lab};
 
 fn device(script: fn(&Up) -> Option<Down<'static>>) -> Device {
     let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
@@ -280,4 +282,51 @@ fn state_of_an_agent_takes_less_than_a_kilobyte_beside_the_lent_buffers() {
     let (agent, driver) = (size_of::<Agent<'static>>(), size_of::<SlotDriver<'static>>());
     println!("agent: {agent} bytes, slot driver: {driver}");
     assert!(agent <= 1024, "{agent}");
+}
+
+/// A server that replaces an image keeps the job's name: what is in the slot is of the old one.
+#[test]
+fn another_image_under_the_same_job_is_fetched_whole_and_not_mixed_with_the_first() {
+    let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
+    let operations = {
+        let mut undisturbed = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
+        undisturbed.live();
+        undisturbed.flash.operations()
+    };
+    device.flash.cut(Cut { operation: operations / 3, mode: CutMode::Before });
+    assert_eq!(device.session(ResetCause::PowerOn), Ended::PowerLost);
+    assert!(device.server.served() > 0, "in the middle of the download");
+    device.flash.power_on();
+    device.server = ScriptedServer::new(Lab::new().release(3, 9_000), JOB, CHUNK);
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 3));
+    assert_eq!(device.server.served(), 9_000, "nothing of the first is taken for the second");
+}
+
+#[test]
+fn chunks_of_another_image_never_reach_the_flash_and_end_the_job() {
+    let mut device = Device::new(Firmware::Fit, |lab| {
+        let (mut release, other) = (lab.release(2, 12_500), lab.release(3, 12_500));
+        release.built.iter_mut().zip(other.built).for_each(|(built, other)| built.image = other.image);
+        release
+    });
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Downloading, code: 0x0502 }]);
+    assert_eq!(device.running, 1);
+}
+
+#[test]
+fn replayed_offer_of_a_release_that_runs_already_is_refused_and_costs_no_flash() {
+    let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 12_500));
+    device.live();
+    assert_eq!(device.running, 2);
+    let wear = device.flash.wear().to_vec();
+    // The same envelope, as a new job: signed, and no longer new.
+    device.server = ScriptedServer::new(Lab::new().release(2, 12_500), JobId::new([0xCD; 16]), CHUNK);
+    device.events.clear();
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Rejected { refusal: Refusal::NotNewer }]);
+    assert_eq!(device.server.fetches().len(), 0);
+    let worn = device.flash.wear().iter().zip(&wear).filter(|(now, before)| now > before).count();
+    assert!(worn <= 1, "{worn} pages erased: a page of the journal may have been full");
 }

@@ -225,6 +225,7 @@ impl Session<'_> {
             request_timeout_ms: timing.request_timeout_ms,
             backoff_ms: timing.backoff_ms,
             confirm_needs_server: true,
+            ..Config::default()
         };
         let timeout = Duration::from_millis(u64::from(timing.request_timeout_ms));
         let mut link = HttpLink::new(&self.device.factory.server, &self.device.factory.token, timeout);
