@@ -8,7 +8,7 @@
 //! [`Output`] to be carried out and an [`Input`] that says how it went.
 //!
 //! ```text
-//!           Input::Message, Input::Slots, Input::SelfTest, Input::LinkLost
+//!    Input::Message, Input::Slots, Input::SelfTest, Input::LinkLost, Input::Doorbell, Input::Gates
 //!                                  |
 //!                                  v
 //!   Idle -> Admitting -> Preparing -> Leaves -> Downloading -> Verifying -> Ready -> (reset)
