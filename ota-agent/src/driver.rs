@@ -9,7 +9,7 @@ use ota_slots::{
     App, BeginError, Event, FinishError, Layout, Machine, MayBegin, OPAQUE, OpenError, Opened, Policy,
     SlotId, Staged, Staging, StoreError, WORK_BUFFER, run_blocking,
 };
-use ota_verify::{AdmitError, Applicable};
+use ota_verify::{AdmitError, Applicable, DeviceState, TrustedTime};
 
 use crate::{BootReport, Plan, SlotWork, SlotsAnswer, Started};
 
@@ -29,6 +29,7 @@ pub struct SlotDriver<'a> {
     /// `None` only if a confirm failed in a way that cost the view of the journal.
     app: Option<Opened<'a>>,
     staging: Option<Staging<'a>>,
+    now: Option<TrustedTime>,
 }
 
 /// Flash, memory to work in, and the watchdog: what [`SlotDriver::perform`] needs beside the work.
@@ -70,7 +71,14 @@ impl<'a> SlotDriver<'a> {
             Opened::Stranded(app) => report(app, Started::Settled),
             Opened::Trial(app) => report(app, Started::Trial),
         };
-        Ok((Self { layout, policy, app: Some(opened), staging: None }, report))
+        Ok((Self { layout, policy, app: Some(opened), staging: None, now: None }, report))
+    }
+
+    /// Tells what time it is, from a freshness reply (`Trust::freshness`) and the device's own counting since: releases past
+    /// their end of validity are refused from now on. Without it they are not; the time does not go on by itself, so tell it
+    /// before each offer, or now and then.
+    pub const fn set_time(&mut self, now: TrustedTime) {
+        self.now = Some(now);
     }
 
     /// Does one piece of work.
@@ -137,7 +145,7 @@ impl<'a> SlotDriver<'a> {
             None => return Err(misuse()),
         };
         authentic
-            .admit(&state)
+            .admit(&DeviceState { now: self.now, ..state })
             .map_err(|error| SlotsAnswer::Refused { refusal: refusal(&error), code: error.code() })
     }
 

@@ -6,8 +6,11 @@ use common::{CHUNK, Device, Firmware, WINDOW};
 use ota_agent::Event;
 use ota_agent::sim::Lie;
 use ota_manifest::wire::{FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
+use ota_manifest::{Frame, FreshnessDraft, Nonce, Order, Role};
 use ota_slots::SlotId;
-use ota_slots::sim::{Cut, CutMode, Logged};
+use ota_slots::sim::{Cut, CutMode, Lab, Logged};
+use ota_verify::sign::{Signer as _, seal_freshness};
+use ota_verify::{Trust, TrustedKey, TrustedTime};
 
 const SIZE: usize = 12_500;
 
@@ -77,7 +80,7 @@ fn old_manifest_is_refused_before_anything_is_fetched() {
 
 #[test]
 fn forged_manifest_is_refused_opaquely_and_logged_precisely() {
-    let forged = |lab: &ota_slots::sim::Lab| {
+    let forged = |lab: &Lab| {
         let mut release = lab.release(2, SIZE);
         release.envelope[20] ^= 1;
         release
@@ -143,7 +146,7 @@ fn server_that_is_out_for_a_while_only_delays_the_update() {
 #[test]
 fn flash_that_keeps_failing_its_proof_ends_in_one_failure_and_not_in_a_loop() {
     // The manifest's whole-image digest contradicts its own chunk tree: every chunk is good, the image never is.
-    let contradiction = |lab: &ota_slots::sim::Lab| {
+    let contradiction = |lab: &Lab| {
         lab.release_with(2, SIZE, |draft| draft.images[1].digest = ota_manifest::Digest::new([9; 32]))
     };
     let mut device = Device::new(Firmware::Fit, contradiction);
@@ -236,4 +239,29 @@ fn power_cut_at_any_operation_ends_in_exactly_one_terminal_report() {
             }
         }
     }
+}
+
+/// The time a freshness key tells.
+fn told(seconds: u64) -> TrustedTime {
+    let lab = Lab::new();
+    let (key, nonce) = (lab.public_key(), Nonce::new([7; 16]));
+    let reply = FreshnessDraft { nonce, time: seconds, latest: Order::default(), trust_version: 1 };
+    let envelope = seal_freshness(&reply, &[&lab]).unwrap();
+    let keys = [TrustedKey::new(Role::Freshness, &key)];
+    Trust::pinned(&keys).freshness(Frame::parse(&envelope).unwrap(), nonce).unwrap().time()
+}
+
+#[test]
+fn release_past_its_end_is_refused_by_a_device_that_knows_the_time() {
+    const END: u64 = 1_790_000_000;
+    let ends = |lab: &Lab| lab.release_with(2, SIZE, |draft| draft.not_after = Some(END));
+    let end_of = |time: Option<u64>| {
+        let mut device = Device::new(Firmware::Fit, ends);
+        device.time = time.map(told);
+        device.live();
+        (device.terminals(), device.server.fetches().is_empty())
+    };
+    assert_eq!(end_of(Some(END + 1)), (vec![Stage::Rejected { refusal: Refusal::Expired }], true));
+    assert_eq!(end_of(Some(END)), (vec![Stage::Confirmed], false));
+    assert_eq!(end_of(None), (vec![Stage::Confirmed], false), "a device without a clock goes on");
 }

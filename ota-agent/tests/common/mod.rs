@@ -7,6 +7,7 @@ use ota_manifest::wire::{ResetCause, Stage, Up};
 use ota_manifest::{JobId, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
 use ota_slots::{Boot, Layout, Policy, WORK_BUFFER, run_blocking};
+use ota_verify::TrustedTime;
 
 pub(crate) const JOB: JobId = JobId::new([0xAB; 16]);
 pub(crate) const CHUNK: usize = 1024;
@@ -45,6 +46,8 @@ pub(crate) struct Device {
     pub(crate) config: Config,
     /// From when on which gates are open.
     pub(crate) gates: &'static [(u64, Gates)],
+    /// What time a freshness reply has told.
+    pub(crate) time: Option<TrustedTime>,
     /// When to look what the device has done so far.
     pub(crate) stop_at: u64,
     /// Requests that get lost before they reach the server, counted down.
@@ -66,6 +69,7 @@ impl Device {
             now: 0,
             config: Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() },
             gates: &[],
+            time: None,
             stop_at: u64::MAX,
             lost_requests: 0,
         }
@@ -84,6 +88,9 @@ impl Device {
         let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
         let (mut slots, report) =
             SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
+        if let Some(now) = self.time {
+            slots.set_time(now);
+        }
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
         let mut agent = Agent::new(self.config, report, 7, buffers, self.now);
