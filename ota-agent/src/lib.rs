@@ -42,6 +42,7 @@
 //! ```
 //!
 //! # Features
+//! - `self-test`: [`self_test`], probes of the hardware and of the server, and what runs them.
 //! - `sim`: [`sim`], a scripted server in memory; for tests.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -58,6 +59,8 @@ mod driver;
 mod gates;
 mod input;
 mod output;
+#[cfg(feature = "self-test")]
+pub mod self_test;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod state;

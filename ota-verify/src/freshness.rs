@@ -16,6 +16,12 @@ use crate::{AuthError, FreshnessError, Trust};
 pub struct AuthenticFreshness(Freshness);
 
 impl AuthenticFreshness {
+    /// The question it answers, for whoever has several under way.
+    #[must_use]
+    pub const fn nonce(&self) -> Nonce {
+        self.0.nonce
+    }
+
     /// The time of the answer. Take it when the reply arrives and count on from there with [`TrustedTime::later`]: it then
     /// lags behind by the reply's way at most, and is never ahead of the server's clock.
     #[must_use]
@@ -86,6 +92,7 @@ impl Trust<'_> {
     /// let trust = Trust::pinned(&keys);
     /// let fresh = trust.freshness(Frame::parse(&envelope)?, nonce).unwrap();
     /// assert_eq!((fresh.time().seconds(), fresh.latest()), (1_790_000_000, latest));
+    /// assert_eq!(fresh.nonce(), nonce);
     /// let replayed = trust.freshness(Frame::parse(&envelope)?, Nonce::new([8; 16])).err();
     /// assert_eq!(replayed, Some(FreshnessError::WrongNonce));
     /// # }
