@@ -93,9 +93,9 @@ impl<C: Cells + ?Sized> Probe for March<'_, C> {
 /// assert_eq!((windows, memory), (7, [0xDEAD_BEEF; 64]));
 /// ```
 #[derive(Debug)]
-pub struct MarchPreserving<'m, C: ?Sized> {
+pub struct MarchPreserving<'m, C: ?Sized, S: ?Sized = [u32]> {
     cells: &'m mut C,
-    scratch: &'m mut [u32],
+    scratch: &'m mut S,
     /// The next window's first word; `None` until the scratch memory is proven.
     next: Option<usize>,
     timeout_ms: u32,
@@ -113,16 +113,16 @@ pub enum MemoryRefused {
     WindowTooSmall,
 }
 
-impl<'m, C: Cells + ?Sized> MarchPreserving<'m, C> {
+impl<'m, C: Cells + ?Sized, S: Cells + ?Sized> MarchPreserving<'m, C, S> {
     /// Tests all of `cells` in windows as long as `scratch`, one a poll; within 60 s.
     ///
     /// # Errors
     /// [`MemoryRefused`].
-    pub fn new(cells: &'m mut C, scratch: &'m mut [u32]) -> Result<Self, MemoryRefused> {
+    pub fn new(cells: &'m mut C, scratch: &'m mut S) -> Result<Self, MemoryRefused> {
         if cells.count() == 0 {
             return Err(MemoryRefused::Empty);
         }
-        if scratch.len() < 2 {
+        if scratch.count() < 2 {
             return Err(MemoryRefused::WindowTooSmall);
         }
         Ok(Self { cells, scratch, next: None, timeout_ms: 60_000 })
@@ -137,25 +137,24 @@ impl<'m, C: Cells + ?Sized> MarchPreserving<'m, C> {
 
     /// Tests the window from `first` on and puts its contents back, whatever the test says.
     fn test_window(&mut self, first: usize, len: usize) -> Outcome {
-        for (word, at) in self.scratch.iter_mut().zip(first..first + len) {
-            *word = self.cells.word(at);
+        for at in 0..len {
+            self.scratch.set_word(at, self.cells.word(first + at));
         }
         let marched = march(self.cells, first, len);
-        for (word, at) in self.scratch.iter().zip(first..first + len) {
-            self.cells.set_word(at, *word);
+        for at in 0..len {
+            self.cells.set_word(first + at, self.scratch.word(at));
         }
         // Only then: putting one word back may disturb another.
-        let lost =
-            self.scratch.iter().zip(first..first + len).find(|(word, at)| self.cells.word(*at) != **word);
+        let lost = (0..len).find(|at| self.cells.word(first + at) != self.scratch.word(*at));
         match (marched, lost) {
             (Err(damage), _) => damaged(damage),
-            (Ok(()), Some((_, at))) => Outcome::Failed(Fault::NotRestored { word: number(at) }),
+            (Ok(()), Some(at)) => Outcome::Failed(Fault::NotRestored { word: number(first + at) }),
             (Ok(()), None) => Outcome::Passed,
         }
     }
 }
 
-impl<C: Cells + ?Sized> Probe for MarchPreserving<'_, C> {
+impl<C: Cells + ?Sized, S: Cells + ?Sized> Probe for MarchPreserving<'_, C, S> {
     fn name(&self) -> &'static str {
         "memory"
     }
@@ -166,7 +165,7 @@ impl<C: Cells + ?Sized> Probe for MarchPreserving<'_, C> {
 
     fn poll(&mut self, _: u64) -> Step {
         let Some(next) = self.next else {
-            let scratch = march(self.scratch, 0, self.scratch.len());
+            let scratch = march(self.scratch, 0, self.scratch.count());
             self.next = Some(0);
             return match scratch {
                 Ok(()) => Step::Progress,
@@ -175,7 +174,7 @@ impl<C: Cells + ?Sized> Probe for MarchPreserving<'_, C> {
                 }
             };
         };
-        let (count, window) = (self.cells.count(), self.scratch.len());
+        let (count, window) = (self.cells.count(), self.scratch.count());
         // The last window ends with the memory.
         let first = next.min(count.saturating_sub(window));
         let len = window.min(count);

@@ -34,12 +34,25 @@ pub(crate) enum Ended {
     Stopped,
 }
 
+/// How a self-test ended.
+pub(crate) struct Tested {
+    /// When, ms.
+    pub(crate) now: u64,
+    /// What the agent is told, if anything.
+    pub(crate) input: Option<bool>,
+}
+
+/// A self-test that begins at a time, ms.
+pub(crate) type SelfTesting = Box<dyn FnMut(u64) -> Tested>;
+
 pub(crate) struct Device {
     pub(crate) layout: Layout,
     pub(crate) policy: Policy<'static>,
     pub(crate) flash: LabFlash,
     pub(crate) server: ScriptedServer,
     pub(crate) firmware: Firmware,
+    /// The new firmware's real self-test, in place of what `firmware` says.
+    pub(crate) tested: Option<SelfTesting>,
     pub(crate) events: Vec<Event>,
     pub(crate) running: u32,
     pub(crate) now: u64,
@@ -64,6 +77,7 @@ impl Device {
             flash: lab.provisioned(&old).reseeded(1),
             server: ScriptedServer::new(release(&lab), JOB, CHUNK),
             firmware,
+            tested: None,
             events: Vec::new(),
             running: 0,
             now: 0,
@@ -115,10 +129,15 @@ impl Device {
         match agent.poll_output(self.now) {
             Output::Event(event) => self.events.push(event),
             Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
-            Output::SelfTest if self.firmware == Firmware::Hangs => {
-                return Some(Ended::Reset(ResetCause::Watchdog));
-            }
-            Output::SelfTest => agent.handle_input(self.now, Input::SelfTest(self.firmware == Firmware::Fit)),
+            Output::SelfTest => match (&mut self.tested, self.firmware) {
+                (Some(tested), _) => {
+                    let Tested { now, input } = tested(self.now);
+                    self.now = now;
+                    input.into_iter().for_each(|fit| agent.handle_input(now, Input::SelfTest(fit)));
+                }
+                (None, Firmware::Hangs) => return Some(Ended::Reset(ResetCause::Watchdog)),
+                (None, firmware) => agent.handle_input(self.now, Input::SelfTest(firmware == Firmware::Fit)),
+            },
             Output::Slots(work) => {
                 let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer, feed: &mut || () });
                 if !self.flash.is_powered() {

@@ -1,0 +1,89 @@
+//! Firmware on trial whose self-test decides: with a sensor, memory and the server.
+
+use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
+use ota_agent::Input;
+use ota_agent::self_test::{Check, Connectivity, I2cIdentity, March, SelfTest, Summary, Turn, Verdict};
+use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
+
+use crate::common::{Device, Firmware, Tested};
+use crate::server::{QUESTION, answer_to};
+
+/// A board on which the new firmware wakes up.
+#[derive(Clone, Copy)]
+struct Board {
+    /// What the sensor answers; 0x60 is right.
+    sensor: u8,
+    /// Whether the server can be reached.
+    server: bool,
+}
+
+impl Board {
+    /// Tests itself from `now` on; when it was done, the verdict and the record.
+    fn test(self, mut now: u64) -> (u64, Verdict, Summary) {
+        let mut bus = Mock::new(&[Transaction::write_read(0x76, vec![0xD0], vec![self.sensor])]);
+        let mut memory = [0; 64];
+        let mut sensor = I2cIdentity::new("sensor", &mut bus, 0x76, [0xD0], [0x60]);
+        let mut march = March::new(&mut memory, 32).unwrap();
+        let mut server = Connectivity::new(|| QUESTION, 5_000, 60_000);
+        let mut checks =
+            [Check::required(&mut sensor), Check::required(&mut march), Check::required(&mut server)];
+        let mut test = SelfTest::new(&mut checks).unwrap();
+        let verdict = loop {
+            match test.poll(now) {
+                Turn::Ask(nonce) if self.server => drop(test.answer(now + 40, &answer_to(nonce))),
+                Turn::Wait { until } => now = until,
+                Turn::Done(verdict) => break verdict,
+                Turn::Ask(_) | Turn::Progress | Turn::Ended { .. } => now += 1,
+            }
+        };
+        let summary = test.summary();
+        bus.done();
+        (now, verdict, summary)
+    }
+}
+
+/// A device with a new release whose firmware tests itself on this board.
+fn live(board: Board) -> Device {
+    let mut device = Device::new(Firmware::Fit, |lab| lab.release(2, 5_000));
+    device.tested = Some(Box::new(move |now| {
+        let (now, verdict, _) = board.test(now);
+        Tested { now, input: verdict.input().map(|input| matches!(input, Input::SelfTest(true))) }
+    }));
+    device.live();
+    device
+}
+
+#[test]
+fn board_on_which_everything_answers_confirms() {
+    let device = live(Board { sensor: 0x60, server: true });
+    assert_eq!((device.running, device.terminals()), (2, vec![Stage::Confirmed]));
+}
+
+#[test]
+fn board_with_another_sensor_goes_back_at_the_first_boot() {
+    let device = live(Board { sensor: 0x58, server: true });
+    let expected =
+        Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+    assert_eq!((device.running, device.terminals()), (1, vec![expected]));
+}
+
+#[test]
+fn record_names_the_probe_that_failed_though_the_server_was_silent_too() {
+    let (now, verdict, summary) = Board { sensor: 0x58, server: false }.test(0);
+    assert_eq!(verdict, Verdict::Failed { probe: 0, name: "sensor" });
+    assert_eq!((summary.failed.bits(), summary.inconclusive.bits(), summary.code), (0b001, 0b100, 0x0B04));
+    assert!((60_000..61_000).contains(&now), "{now}");
+}
+
+#[test]
+fn silent_server_uses_up_attempts_and_never_fails_the_firmware() {
+    let device = live(Board { sensor: 0x60, server: false });
+    // Three windows of 900 s, each ended by a reset, then the way back: the attempts, not the self-test.
+    let expected = Stage::RolledBack {
+        reason: RollbackReason::AttemptsExhausted,
+        cause: ResetCause::Software,
+        boots: 3,
+    };
+    assert_eq!((device.running, device.terminals()), (1, vec![expected]));
+    assert!(device.now >= 3 * 900_000, "{}", device.now);
+}
