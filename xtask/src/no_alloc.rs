@@ -23,6 +23,8 @@ const DECISION: u64 = 4096;
 const FRAME: u32 = 1024;
 /// Most flash that the check of LMS signatures takes beside SHA-256, bytes.
 const LMS: u64 = 1638;
+/// Most flash that all probes of the self-test and their runner take beside the agent, bytes.
+const SELF_TEST: u64 = 6400;
 
 /// Links the program with calls into all device crates, and holds the boot decision and LMS against their limits.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
@@ -44,6 +46,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     eprintln!("trust documents, freshness replies, chunk tree and LMS: {} bytes", documents.sizes.text);
     let panics = panics(&elf::functions(&documents.elf)?);
     ensure!(panics == 0, "trust documents and freshness replies link {panics} functions that panic");
+    let probes = self_test(workspace)?;
+    eprintln!("self-test: {probes} bytes beside the agent");
+    ensure!(probes <= SELF_TEST, "the self-test takes {probes} bytes, more than {SELF_TEST}");
     Ok(())
 }
 
@@ -105,6 +110,21 @@ pub(crate) fn lms(workspace: &Workspace) -> Result<u64> {
     let hash = link(workspace, &Calls::Only(&["hash"]))?;
     let lms = link(workspace, &Calls::Only(&["lms"]))?;
     Ok(lms.sizes.text.saturating_sub(hash.sizes.text))
+}
+
+/// What all probes of the self-test and their runner take beside the agent, in bytes of code and constants, glue of the
+/// program included.
+///
+/// # Errors
+///
+/// As [`link`], and when the self-test links a function that panics.
+pub(crate) fn self_test(workspace: &Workspace) -> Result<u64> {
+    let alone = link(workspace, &Calls::Only(&["self-test"]))?;
+    let panics = panics(&elf::functions(&alone.elf)?);
+    ensure!(panics == 0, "the self-test links {panics} functions that panic");
+    let agent = link(workspace, &Calls::Only(&["agent"]))?;
+    let both = link(workspace, &Calls::Only(&["agent", "self-test"]))?;
+    Ok(both.sizes.text.saturating_sub(agent.sizes.text))
 }
 
 /// Links the program for [`THUMB`] and reads its sizes.

@@ -89,10 +89,10 @@ fn visit<C: Cells + ?Sized>(cells: &mut C, at: usize, element: Element) -> Resul
 
 /// Drives each bit of a word up and down while each other bit keeps still, at zero and at one, and ends at zero.
 fn weave<C: Cells + ?Sized>(cells: &mut C, at: usize) -> Result<(), Damage> {
-    for pattern in PATTERNS {
-        for word in [pattern, !0, !pattern, 0, !pattern, !0, pattern, 0] {
-            cells.set_word(at, word);
-            expect(cells, at, word)?;
+    for pattern in &PATTERNS {
+        for word in &[*pattern, !0, !pattern, 0, !pattern, !0, *pattern, 0] {
+            cells.set_word(at, *word);
+            expect(cells, at, *word)?;
         }
     }
     Ok(())

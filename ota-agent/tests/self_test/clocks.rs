@@ -32,6 +32,8 @@ fn tolerance_holds_on_both_sides() {
     for (counted, outcome) in [
         (CORE + 12_800, Outcome::Passed),
         (CORE - 12_800, Outcome::Passed),
+        (CORE + 14_700, Outcome::Passed),
+        (CORE - 14_700, Outcome::Passed),
         (CORE + 14_800, Outcome::Failed(Fault::ClockOff { ppm: 231 })),
         (CORE - 14_800, Outcome::Failed(Fault::ClockOff { ppm: -231 })),
         (CORE * 2, Outcome::Failed(Fault::ClockOff { ppm: 1_000_000 })),

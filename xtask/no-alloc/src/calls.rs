@@ -12,7 +12,8 @@
     feature = "proof",
     feature = "messages",
     feature = "agent-machine",
-    feature = "agent"
+    feature = "agent",
+    feature = "self-test"
 ))]
 use core::hint::black_box;
 
@@ -116,7 +117,13 @@ pub(crate) fn documents() {
     let _ = black_box(tree.root(64));
 }
 
-#[cfg(any(feature = "boot", feature = "boot-moving", feature = "proof", feature = "agent"))]
+#[cfg(any(
+    feature = "boot",
+    feature = "boot-moving",
+    feature = "proof",
+    feature = "agent",
+    feature = "self-test"
+))]
 mod board {
     use core::convert::Infallible;
 
@@ -337,4 +344,129 @@ pub(crate) fn agent() {
             Output::Wait => agent.handle_timeout(black_box(now)),
         }
     }
+}
+
+/// Buses, pins and cells that are not there.
+#[cfg(feature = "self-test")]
+mod bench {
+    use core::convert::Infallible;
+    use core::hint::black_box;
+
+    use embedded_hal::digital::{self, InputPin, OutputPin};
+    use embedded_hal::i2c::{self, I2c};
+    use embedded_hal::spi::{self, SpiDevice};
+
+    pub(super) struct Bus;
+
+    impl i2c::ErrorType for Bus {
+        type Error = i2c::ErrorKind;
+    }
+
+    impl I2c for Bus {
+        fn transaction(&mut self, _: u8, _: &mut [i2c::Operation<'_>]) -> Result<(), i2c::ErrorKind> {
+            black_box(Err(i2c::ErrorKind::Bus))
+        }
+
+        fn write_read(&mut self, _: u8, register: &[u8], bytes: &mut [u8]) -> Result<(), i2c::ErrorKind> {
+            black_box((register, bytes));
+            black_box(Ok(()))
+        }
+    }
+
+    impl spi::ErrorType for Bus {
+        type Error = spi::ErrorKind;
+    }
+
+    impl SpiDevice for Bus {
+        fn transaction(&mut self, operations: &mut [spi::Operation<'_, u8>]) -> Result<(), spi::ErrorKind> {
+            black_box(operations);
+            black_box(Ok(()))
+        }
+    }
+
+    pub(super) struct Pin;
+
+    impl digital::ErrorType for Pin {
+        type Error = Infallible;
+    }
+
+    impl OutputPin for Pin {
+        fn set_low(&mut self) -> Result<(), Infallible> {
+            black_box(Ok(()))
+        }
+
+        fn set_high(&mut self) -> Result<(), Infallible> {
+            black_box(Ok(()))
+        }
+    }
+
+    impl InputPin for Pin {
+        fn is_high(&mut self) -> Result<bool, Infallible> {
+            Ok(black_box(true))
+        }
+
+        fn is_low(&mut self) -> Result<bool, Infallible> {
+            Ok(black_box(true))
+        }
+    }
+}
+
+/// Runs every probe to a verdict.
+#[cfg(feature = "self-test")]
+#[inline(never)]
+pub(crate) fn self_test() -> Option<()> {
+    use bench::{Bus, Pin};
+    use board::{Flash, POLICY};
+    use embedded_hal::digital::PinState;
+    use ota_agent::self_test::{
+        Check, ClockRatio, Connectivity, FlashDigest, GpioLoopback, I2cIdentity, March, MarchPreserving,
+        SelfTest, SpiIdentity, StackWatermark, Turn,
+    };
+    use ota_manifest::{Digest, Frame, Nonce};
+
+    let (mut destroyed, mut kept, mut scratch) = (black_box([0; 64]), black_box([7; 64]), [0; 16]);
+    let (painted, mut slice) = (black_box([7; 64]), [0; 64]);
+    let counters = || (black_box(7), black_box(7));
+    let mut sensor = I2cIdentity::new("sensor", Bus, 0x76, [0xD0], [0x60]);
+    let mut staging = SpiIdentity::jedec("staging", Bus, [0xC2, 0x28, 0x17]);
+    let mut loopback = GpioLoopback::new("loopback", Pin, Pin, PinState::Low, black_box(1));
+    let mut clock = ClockRatio::new(counters, black_box((64_000_000, 32_768)), 1000, black_box(200)).ok()?;
+    let expected = Digest::new(black_box([7; 32]));
+    let mut flash = FlashDigest::new(Flash, black_box(0..1000), expected, &mut slice).ok()?;
+    let mut march = March::new(&mut destroyed[..], black_box(16)).ok()?;
+    let mut preserving = MarchPreserving::new(&mut kept[..], &mut scratch[..]).ok()?;
+    let mut server = Connectivity::new(|| Nonce::new(black_box([7; 16])), 5_000, 60_000);
+    let mut stack = StackWatermark::new(&painted[..], 7, black_box(16));
+    let mut checks = [
+        Check::required(&mut sensor),
+        Check::required(&mut staging),
+        Check::required(&mut loopback),
+        Check::optional(&mut clock),
+        Check::required(&mut flash),
+        Check::required(&mut march),
+        Check::required(&mut preserving),
+        Check::required(&mut server),
+        Check::optional(&mut stack),
+    ];
+    let mut test = SelfTest::new(&mut checks).ok()?;
+    for now in 0..black_box(100_000) {
+        let mut watchdog = || {
+            black_box(0);
+        };
+        match test.poll_feeding(now, &mut watchdog) {
+            Turn::Ask(nonce) => {
+                let frame = Frame::parse(black_box(&[0; 64])).ok()?;
+                let fresh = POLICY.trust.freshness(frame, nonce).ok()?;
+                black_box(test.answer(now, &fresh).is_progress());
+            }
+            Turn::Done(verdict) => {
+                black_box((verdict.input().is_some(), test.summary()));
+                return Some(());
+            }
+            turn => {
+                let _ = black_box(turn);
+            }
+        }
+    }
+    None
 }

@@ -33,6 +33,8 @@ pub extern "C" fn _start() -> ! {
     calls::agent_machine();
     #[cfg(feature = "agent")]
     calls::agent();
+    #[cfg(feature = "self-test")]
+    let _ = core::hint::black_box(calls::self_test());
     loop {
         core::hint::spin_loop();
     }

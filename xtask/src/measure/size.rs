@@ -3,7 +3,7 @@
 //! Each figure holds the crates below as well; the difference between two lines is what the upper crate adds. The
 //! empty program (entry point and panic handler) is the base line. The boot decision is the difference between a bootloader
 //! and a program that proves one slot, both with a key whose arithmetic is left out. LMS is the difference to a program that
-//! hashes what is signed. The agent with its messages is the state machine without slots and proofs; the messages alone are
+//! hashes what is signed, the self-test to the agent. The agent with its messages is the state machine without slots and proofs; the messages alone are
 //! beside it.
 
 use anyhow::Result;
@@ -43,6 +43,7 @@ pub(super) fn take(workspace: &Workspace) -> Result<Figures> {
         figures.insert(format!("{name}_largest_frame_bytes"), decision.frame.into());
     }
     figures.insert("lms_text_bytes".into(), no_alloc::lms(workspace)?.into());
+    figures.insert("self_test_text_bytes".into(), no_alloc::self_test(workspace)?.into());
     let all = no_alloc::link(workspace, &Calls::All)?.sizes;
     figures.insert("all_text_bytes".into(), all.text.into());
     figures.insert("all_data_bytes".into(), all.data.into());
