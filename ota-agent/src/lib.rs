@@ -72,3 +72,7 @@ pub use driver::{Bench, SlotDriver};
 pub use gates::Gates;
 pub use input::{BootReport, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};
+
+#[cfg(all(doctest, feature = "self-test"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

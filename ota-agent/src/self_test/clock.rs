@@ -8,11 +8,12 @@ const MILLION: u64 = 1_000_000;
 
 /// Compares two clocks over a span of time: the one that is under test with one that runs from another source.
 ///
-/// New firmware may have set up a crystal, a divider or a PLL otherwise; then every timeout, baud rate and radio slot is off. Both clocks are free-running
-/// counters of 32 bits, read together, best with interrupts off. One tick of each is allowed for on top of the tolerance, because a counter shows whole ticks.
+/// New firmware may have set up a crystal, a divider or a PLL otherwise; then every timeout, baud rate and radio slot
+/// is off. Both clocks are free-running counters of 32 bits, read together, best with interrupts off. One tick of
+/// each is allowed for on top of the tolerance, because a counter shows whole ticks.
 ///
-/// Whether both are off by the same factor no comparison can tell, except that the reference must have counted at least half of what the span
-/// asks for, as measured by the time that polls tell.
+/// Whether both are off by the same factor no comparison can tell, except that the reference must have counted at
+/// least half of what the span asks for, as measured by the time that polls tell.
 ///
 /// ```
 /// use ota_agent::self_test::{ClockRatio, Fault, Outcome, Probe, Step};
@@ -60,8 +61,8 @@ pub enum SpanRefused {
 }
 
 impl<F: FnMut() -> (u32, u32)> ClockRatio<F> {
-    /// `read` gives the counters of the clock under test and of the reference, which run at `hz`, in this order. Over `span_ms` they may differ by `tolerance_ppm`,
-    /// parts per million.
+    /// `read` gives the counters of the clock under test and of the reference, which run at `hz`, in this order. Over
+    /// `span_ms` they may differ by `tolerance_ppm`, parts per million.
     ///
     /// # Errors
     /// [`SpanRefused`].
@@ -90,7 +91,8 @@ impl<F: FnMut() -> (u32, u32)> ClockRatio<F> {
     /// What the tolerance allows of `expected`.
     fn tolerated(&self, expected: u64) -> u64 {
         let ppm = u64::from(self.tolerance_ppm);
-        // In two parts: the product of the whole would not fit. Each part is below 2^64, because the tolerance is below a million.
+        // In two parts: the product of the whole would not fit. Each part is below 2^64, because the tolerance is
+        // below a million.
         expected / MILLION * ppm + expected % MILLION * ppm / MILLION
     }
 

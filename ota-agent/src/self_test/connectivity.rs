@@ -7,10 +7,11 @@ use super::{Outcome, Probe, Step};
 
 /// Asks the server a question that only its freshness key can answer.
 ///
-/// One nonce is drawn, from a random source, at the first poll, and asked about again and again. What passes is a reply to it that
-/// [`Trust::freshness`](ota_verify::Trust::freshness) has believed: not a login page that answers everything, not an access point without a line behind it, and
-/// not the answer to a question of another day. Without one the probe ends **inconclusive**: an outage of the server is no fault of the firmware.
-/// Each question counts as progress, so ask more often than your watchdog needs to be fed.
+/// One nonce is drawn, from a random source, at the first poll, and asked about again and again. What passes is a
+/// reply to it that [`Trust::freshness`](ota_verify::Trust::freshness) has believed: not a login page that answers
+/// everything, not an access point without a line behind it, and not the answer to a question of another day. Without
+/// one the probe ends **inconclusive**: an outage of the server is no fault of the firmware. Each question counts as
+/// progress, so ask more often than your watchdog needs to be fed.
 ///
 /// ```
 /// use ota_agent::self_test::{Connectivity, Outcome, Probe, Step};

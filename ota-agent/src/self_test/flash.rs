@@ -11,8 +11,9 @@ use super::{Fault, Outcome, Probe, Step};
 
 /// Compares the SHA-256 of a range of flash with what it should be, one slice a poll.
 ///
-/// For what the proof of the image does not cover: calibration, certificates, a radio's firmware, a staging chip. The slice is as long as the lent
-/// buffer: 4 KiB are 160,000 instructions of a Cortex-M4 beside the read itself (38 a byte). Within 60 s.
+/// For what the proof of the image does not cover: calibration, certificates, a radio's firmware, a staging chip. The
+/// slice is as long as the lent buffer: 4 KiB are 160,000 instructions of a Cortex-M4 beside the read itself (38 a
+/// byte). Within 60 s.
 ///
 /// ```
 /// use ota_agent::self_test::{FlashDigest, Outcome, Probe, Step};
@@ -66,8 +67,8 @@ pub enum RangeRefused {
 }
 
 impl<'b, F: ReadNorFlash> FlashDigest<'b, F> {
-    /// The bytes of `range`, which starts at a multiple of the flash's read size, must have the digest `expected`. They are read as many at a time
-    /// as `slice` holds, a multiple of that size; the range may end anywhere.
+    /// The bytes of `range`, which starts at a multiple of the flash's read size, must have the digest `expected`.
+    /// They are read as many at a time as `slice` holds, a multiple of that size; the range may end anywhere.
     ///
     /// # Errors
     /// [`RangeRefused`].

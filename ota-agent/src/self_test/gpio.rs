@@ -6,8 +6,9 @@ use super::{Fault, Outcome, Probe, Step};
 
 /// Drives a pin and reads another that is wired to it: at rest, against it, and at rest again.
 ///
-/// Both levels are seen, and both edges. Whatever it finds, the pin is left at rest, unless its driver fails. The line gets `settle_ms` after each edge, as
-/// counted by the time that polls tell; 0 reads at the next poll. Fails after 250 ms beyond its three waits.
+/// Both levels are seen, and both edges. Whatever it finds, the pin is left at rest, unless its driver fails. The
+/// line gets `settle_ms` after each edge, as counted by the time that polls tell; 0 reads at the next poll. Fails
+/// after 250 ms beyond its three waits.
 ///
 /// ```
 /// use embedded_hal::digital::PinState;

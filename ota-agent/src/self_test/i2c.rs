@@ -7,8 +7,8 @@ use super::{Fault, Outcome, Probe, Step};
 
 /// Reads a register of a part on I2C and compares it, under a mask.
 ///
-/// `W` bytes are written to select the register, `R` are read. By default three attempts are made, 10 ms apart, within 250 ms. A bus error
-/// counts as a failed attempt; an answer that differs is final.
+/// `W` bytes are written to select the register, `R` are read. By default three attempts are made, 10 ms apart,
+/// within 250 ms. A bus error counts as a failed attempt; an answer that differs is final.
 ///
 /// ```
 /// use embedded_hal_mock::eh1::i2c::{Mock, Transaction};

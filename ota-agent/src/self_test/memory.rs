@@ -4,7 +4,8 @@ use core::hint::black_box;
 
 /// Words that can be read.
 ///
-/// Lend a `[u32]` where the memory is yours. For memory that something else writes as well, such as a stack in use, implement this with volatile reads.
+/// Lend a `[u32]` where the memory is yours. For memory that something else writes as well, such as a stack in use,
+/// implement this with volatile reads.
 pub trait Words {
     /// How many there are.
     fn count(&self) -> usize;
@@ -15,9 +16,10 @@ pub trait Words {
 
 /// Words that can also be written.
 ///
-/// An implementation must reach the memory at every call, in the order of calls. The one for `[u32]` shows each access to
-/// [`core::hint::black_box`], because the compiler may otherwise answer a read with what was written just before. A data cache in
-/// front of the memory would do the same: test memory that is not cached, or implement this for yours.
+/// An implementation must reach the memory at every call, in the order of calls. The one for `[u32]` shows each
+/// access to [`core::hint::black_box`], because the compiler may otherwise answer a read with what was written just
+/// before. A data cache in front of the memory would do the same: test memory that is not cached, or implement this
+/// for yours.
 pub trait Cells: Words {
     /// Writes word `at`, below [`Words::count`].
     fn set_word(&mut self, at: usize, word: u32);

@@ -1,11 +1,11 @@
 //! Self-test of firmware on trial: probes of the hardware and of the server, and what runs them.
 //!
-//! **Promise.** Every probe ends within its own time or is ended, even when the clock stands still; a failure of one hides no other; the
-//! watchdog is fed on progress alone; an outage of the server is inconclusive, never a failure. Nothing is
-//! allocated, and nothing blocks for longer than one bus transfer or one slice of work.
+//! **Promise.** Every probe ends within its own time or is ended, even when the clock stands still; a failure of one
+//! hides no other; the watchdog is fed on progress alone; an outage of the server is inconclusive, never a failure.
+//! Nothing is allocated, and nothing blocks for longer than one bus transfer or one slice of work.
 //!
-//! **Not here.** No drivers: buses and pins are `embedded-hal` 1, flash is `embedded-storage`, clocks and watchdogs are closures. No promise that
-//! a part which tells its name also works.
+//! **Not here.** No drivers: buses and pins are `embedded-hal` 1, flash is `embedded-storage`, clocks and watchdogs
+//! are closures. No promise that a part which tells its name also works.
 //!
 //! ```text
 //!   probes, lent ---> [Check] ---> SelfTest::poll(now) ---> Turn::Progress, Ended   feed the watchdog, poll again

@@ -7,8 +7,9 @@ use super::Fault;
 
 /// One question to the device, answered in small steps.
 ///
-/// A step may block on a bus, for as long as one transfer takes; what takes longer is cut into steps, so that between them
-/// the watchdog can be fed and the network served. Nothing is ever asked again of a probe that has said [`Step::Done`].
+/// A step may block on a bus, for as long as one transfer takes; what takes longer is cut into steps, so that between
+/// them the watchdog can be fed and the network served. Nothing is ever asked again of a probe that has said
+/// [`Step::Done`].
 ///
 /// ```
 /// use ota_agent::self_test::{Fault, Outcome, Probe, Step};
@@ -40,8 +41,8 @@ pub trait Probe {
     /// What it is called in the log.
     fn name(&self) -> &'static str;
 
-    /// How long it may take from its first poll to its result, ms. A single transfer that blocks for longer is not cut off: that
-    /// is the watchdog's part.
+    /// How long it may take from its first poll to its result, ms. A single transfer that blocks for longer is not
+    /// cut off: that is the watchdog's part.
     fn timeout_ms(&self) -> u32;
 
     /// Does one step at time `now`, ms.

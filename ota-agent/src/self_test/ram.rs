@@ -8,9 +8,10 @@ use super::{Fault, Outcome, Probe, Step};
 
 /// Tests memory with March C-, word by word in slices, and leaves zeros behind.
 ///
-/// Finds every bit that is stuck or does not change, and every bit that changes with, or is held by, another bit
-/// of the same memory. It does not find two faults that hide each other, a cell that loses its charge with time, a read that disturbs
-/// only the read after it, nor the parts of an address that reach beyond what is lent. 90 accesses a word.
+/// Finds every bit that is stuck or does not change, and every bit that changes with, or is held by, another bit of
+/// the same memory. It does not find two faults that hide each other, a cell that loses its charge with time, a read
+/// that disturbs only the read after it, nor the parts of an address that reach beyond what is lent. 90 accesses a
+/// word.
 ///
 /// ```
 /// use ota_agent::self_test::{March, Outcome, Probe, Step};
@@ -31,7 +32,8 @@ pub struct March<'m, C: ?Sized> {
 }
 
 impl<'m, C: Cells + ?Sized> March<'m, C> {
-    /// Tests all of `cells`, `slice` words a poll (at least one), each by one of the seven elements of the march; within 60 s.
+    /// Tests all of `cells`, `slice` words a poll (at least one), each by one of the seven elements of the march;
+    /// within 60 s.
     ///
     /// # Errors
     /// [`MemoryRefused::Empty`].
@@ -74,13 +76,13 @@ impl<C: Cells + ?Sized> Probe for March<'_, C> {
 
 /// Tests memory with March C-, window by window, and puts the contents back.
 ///
-/// Between two polls the memory holds what it held before: the test may be dropped there at any time. Within a poll one window, as
-/// long as the lent scratch memory, holds the test's patterns: whoever else uses the memory, an interrupt or a DMA channel, must be kept away for
-/// that long. A reset in the middle of a poll costs a window.
+/// Between two polls the memory holds what it held before: the test may be dropped there at any time. Within a poll
+/// one window, as long as the lent scratch memory, holds the test's patterns: whoever else uses the memory, an
+/// interrupt or a DMA channel, must be kept away for that long. A reset in the middle of a poll costs a window.
 ///
-/// Windows overlap by half. So it finds what [`March`] finds as long as the two bits of a pair are at most half a window apart; a bit that disturbs one
-/// farther away is not found, and the disturbed word does not get its contents back. The scratch memory is tested first, because contents
-/// are entrusted to it. 186 accesses a word.
+/// Windows overlap by half. So it finds what [`March`] finds as long as the two bits of a pair are at most half a
+/// window apart; a bit that disturbs one farther away is not found, and the disturbed word does not get its contents
+/// back. The scratch memory is tested first, because contents are entrusted to it. 186 accesses a word.
 ///
 /// ```
 /// use ota_agent::self_test::{MarchPreserving, Outcome, Probe, Step};

@@ -10,8 +10,9 @@ use crate::Input;
 /// Most probes of a self-test: as many as [`Probes`] has bits.
 pub const MAX_PROBES: usize = 32;
 
-/// Turns within one millisecond after which the clock counts as stopped. No processor turns that fast: at 64 MHz a million
-/// turns in a millisecond would leave each a sixteenth of a cycle. Without it a stopped clock would stop every timeout.
+/// Turns within one millisecond after which the clock counts as stopped. No processor turns that fast: at 64 MHz a
+/// million turns in a millisecond would leave each a sixteenth of a cycle. Without it a stopped clock would stop
+/// every timeout.
 const STOPPED: u32 = 1 << 20;
 
 /// A probe in the list, and what it has found.
@@ -47,9 +48,9 @@ impl<'p> Check<'p> {
 
 /// Runs the probes of a lent list, one after the other, each within its own time.
 ///
-/// A failure does not end the run: the others are asked all the same, so that one look at the record tells all that is
-/// wrong. So the whole takes at most the sum of the timeouts; the trial's deadline is above all of them. Put a stack watermark last,
-/// to see what the others took, and connectivity before it.
+/// A failure does not end the run: the others are asked all the same, so that one look at the record tells all that
+/// is wrong. So the whole takes at most the sum of the timeouts; the trial's deadline is above all of them. Put a
+/// stack watermark last, to see what the others took, and connectivity before it.
 ///
 /// ```
 /// use ota_agent::self_test::{Check, Outcome, Probe, SelfTest, Step, Turn, Verdict};
@@ -94,7 +95,8 @@ pub struct SelfTest<'t, 'p> {
 pub enum Turn {
     /// A probe got further: feed the watchdog, look after everything else, poll again.
     Progress,
-    /// Ask the server this, poll again, and hand in the answer with [`SelfTest::answer`] when it is there. Counts as progress.
+    /// Ask the server this, poll again, and hand in the answer with [`SelfTest::answer`] when it is there. Counts as
+    /// progress.
     Ask(Nonce),
     /// A probe has ended: a line for the log. Counts as progress.
     Ended {
@@ -144,8 +146,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What to tell the agent: nothing where the verdict is inconclusive. The trial then goes on to the end of its window, in which
-    /// the self-test may be run again; a reset at the end uses up one attempt.
+    /// What to tell the agent: nothing where the verdict is inconclusive. The trial then goes on to the end of its
+    /// window, in which the self-test may be run again; a reset at the end uses up one attempt.
     ///
     /// ```
     /// use ota_agent::{Input, self_test::Verdict};
@@ -194,8 +196,8 @@ pub struct Summary {
     pub failed: Probes,
     /// Who could not tell.
     pub inconclusive: Probes,
-    /// [`Fault::code`](super::Fault::code) of the first required probe that failed, or of the first optional one if no required
-    /// one did; 0 if none failed.
+    /// [`Fault::code`](super::Fault::code) of the first required probe that failed, or of the first optional one if
+    /// no required one did; 0 if none failed.
     pub code: u16,
 }
 
@@ -255,8 +257,8 @@ impl<'t, 'p> SelfTest<'t, 'p> {
         turn
     }
 
-    /// Hands in an answer that [`Trust::freshness`](ota_verify::Trust::freshness) has believed, and does one step. An answer to
-    /// nobody's question does nothing, and neither does one that comes after the probe's time.
+    /// Hands in an answer that [`Trust::freshness`](ota_verify::Trust::freshness) has believed, and does one step. An
+    /// answer to nobody's question does nothing, and neither does one that comes after the probe's time.
     pub fn answer(&mut self, now: u64, fresh: &AuthenticFreshness) -> Turn {
         if let (Some(check), Some(_)) = (self.checks.get_mut(self.at), self.started) {
             check.probe.answer(fresh);

@@ -10,9 +10,9 @@ const READ_ID: u8 = 0x9F;
 
 /// Sends a command to a part on SPI and compares the answer, under a mask.
 ///
-/// `W` bytes are written, then `R` are read, under one chip select. SPI acknowledges nothing: an answer of nothing but ones or nothing but
-/// zeros, which was not expected, is taken for a line that nobody drives. By default three attempts are made, 10 ms apart, within 250 ms; an answer
-/// that differs is final.
+/// `W` bytes are written, then `R` are read, under one chip select. SPI acknowledges nothing: an answer of nothing
+/// but ones or nothing but zeros, which was not expected, is taken for a line that nobody drives. By default three
+/// attempts are made, 10 ms apart, within 250 ms; an answer that differs is final.
 ///
 /// ```
 /// use embedded_hal_mock::eh1::spi::{Mock, Transaction};

@@ -8,9 +8,10 @@ const SLICE: usize = 1024;
 
 /// Counts the words at the far end of a painted stack that were never used, and wants a margin of them.
 ///
-/// Before the stack is used, startup code fills it with a word of paint. What has been used since does not hold it any more; the count ends at
-/// the first such word, from the lowest address on, because stacks grow down. It is a lower bound of the depth, in two ways: it knows what has run, not what may run,
-/// and a frame that leaves its lowest words unwritten looks shallower than it is. Put the probe last in the list, so that it sees the others.
+/// Before the stack is used, startup code fills it with a word of paint. What has been used since does not hold it
+/// any more; the count ends at the first such word, from the lowest address on, because stacks grow down. It is a
+/// lower bound of the depth, in two ways: it knows what has run, not what may run, and a frame that leaves its lowest
+/// words unwritten looks shallower than it is. Put the probe last in the list, so that it sees the others.
 ///
 /// ```
 /// use ota_agent::self_test::{Fault, Outcome, Probe, StackWatermark, Step};

@@ -2,9 +2,9 @@
 
 /// Something that resets the device unless it is fed.
 ///
-/// Feed it on progress alone. A watchdog that is fed by a timer, or by every read of a flash driver, watches over the timer or
-/// the driver: firmware that is stuck in a loop that reads would live for ever. [`SelfTest::poll_feeding`] feeds when a probe got
-/// further, and never while one waits.
+/// Feed it on progress alone. A watchdog that is fed by a timer, or by every read of a flash driver, watches over the
+/// timer or the driver: firmware that is stuck in a loop that reads would live for ever. [`SelfTest::poll_feeding`]
+/// feeds when a probe got further, and never while one waits.
 ///
 /// Implement it for the watchdog of your chip, or lend a closure:
 ///

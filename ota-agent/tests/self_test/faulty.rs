@@ -36,7 +36,8 @@ pub(crate) enum Flaw {
 pub(crate) struct Faulty {
     words: RefCell<Vec<u32>>,
     flaws: Vec<Flaw>,
-    /// Whether a bit that is written keeps what is written where its neighbour in the word disturbs it at the same moment.
+    /// Whether a bit that is written keeps what is written where its neighbour in the word disturbs it at the same
+    /// moment.
     write_wins: bool,
 }
 
