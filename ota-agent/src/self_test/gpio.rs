@@ -16,7 +16,7 @@ use super::{Fault, Outcome, Probe, Step};
 /// use ota_agent::self_test::{Check, GpioLoopback, SelfTest, Turn, Verdict};
 ///
 /// let levels = [State::Low, State::High, State::Low];
-/// let mut enable = Mock::new(&levels.clone().map(Transaction::set));
+/// let mut enable = Mock::new(&levels.map(Transaction::set));
 /// let mut power_good = Mock::new(&levels.map(Transaction::get));
 /// let mut loopback = GpioLoopback::new("relay", &mut enable, &mut power_good, PinState::Low, 2);
 ///

@@ -92,7 +92,10 @@ proptest! {
         hz in (1_000_u32..200_000_000, 1_000_u32..200_000_000), span in 1_u32..5_000, ppm in 1_u32..500_000,
         off in (-900_000_i32..900_000, -1000_i32..1000),
     ) {
-        let ticks = |hz: u32, off: i32| (f64::from(hz) * f64::from(span) / 1e3 * (1.0 + f64::from(off) / 1e6)) as u32;
+        let ticks = |hz: u32, off: i32| {
+            let nominal = u64::from(hz) * u64::from(span) / 1000;
+            u32::try_from(nominal * 1_000_000_u64.saturating_add_signed(off.into()) / 1_000_000).unwrap()
+        };
         let counted = (ticks(hz.0, off.0), ticks(hz.1, off.1));
         let Ok(mut probe) = ClockRatio::new(counters((0, 0), counted), hz, span, ppm) else {
             // Only a span too short for this tolerance is left to be refused.

@@ -1,7 +1,7 @@
 //! Flash that holds what it should, something else, or does not read.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlashErrorKind, ReadNorFlash};
-use ota_agent::self_test::{Fault, FlashDigest, Outcome, Probe, RangeRefused, Step};
+use ota_agent::self_test::{Check, Fault, FlashDigest, Outcome, Probe, RangeRefused, SelfTest, Step, Turn};
 use ota_manifest::Digest;
 use ota_verify::Sha256;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ struct Flash {
 
 impl Flash {
     fn new() -> Self {
-        Self { bytes: std::array::from_fn(|at| at as u8), bad: None, reads: Vec::new() }
+        Self { bytes: std::array::from_fn(|at| u8::try_from(at).unwrap()), bad: None, reads: Vec::new() }
     }
 
     fn digest(&self, start: u32, end: u32) -> Digest {
@@ -91,9 +91,9 @@ fn slow_flash_has_timed_out_after_its_time() {
     let (flash, mut slice) = (Flash::new(), [0; 4]);
     let expected = flash.digest(0, 128);
     let mut probe = FlashDigest::new(flash, 0..128, expected, &mut slice).unwrap().within_ms(10);
-    let mut checks = [ota_agent::self_test::Check::required(&mut probe)];
-    let mut test = ota_agent::self_test::SelfTest::new(&mut checks).unwrap();
-    assert!((0..10).all(|now| test.poll(now) == ota_agent::self_test::Turn::Progress));
+    let mut checks = [Check::required(&mut probe)];
+    let mut test = SelfTest::new(&mut checks).unwrap();
+    assert!((0..10).all(|now| test.poll(now) == Turn::Progress));
     let _ = test.poll(10);
     assert_eq!(test.checks()[0].outcome(), Some(Outcome::Failed(Fault::TimedOut)));
 }

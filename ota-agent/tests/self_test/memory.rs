@@ -11,6 +11,10 @@ use crate::run;
 /// First and last bits of a word, and some between.
 const BITS: [u32; 5] = [0, 1, 15, 30, 31];
 
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap()
+}
+
 fn march(memory: &mut Faulty) -> Outcome {
     run(&mut March::new(memory, 7).unwrap()).0
 }
@@ -42,7 +46,7 @@ fn every_stuck_bit_and_every_bit_that_does_not_change_is_found_and_named() {
         for value in [false, true] {
             for flaw in [Flaw::Stuck(bit, value), Flaw::Transition(bit, value)] {
                 for before in [0, !0] {
-                    let named = Outcome::Failed(Fault::Memory { word: bit.0 as u32, bits: 1 << bit.1 });
+                    let named = Outcome::Failed(Fault::Memory { word: number(bit.0), bits: 1 << bit.1 });
                     assert_eq!(march(&mut Faulty::new([before; 3], &[flaw])), named, "{flaw:?}");
                 }
             }
@@ -157,12 +161,7 @@ fn contents_are_there_whenever_a_preserving_test_is_dropped() {
         let (mut memory, mut scratch) = (words(count), vec![0; window]);
         for polls in 0..40 {
             let mut probe = MarchPreserving::new(&mut memory[..], &mut scratch[..]).unwrap();
-            for _ in 0..polls {
-                if matches!(probe.poll(0), Step::Done(_)) {
-                    break;
-                }
-            }
-            drop(probe);
+            let _ = (0..polls).find(|_| matches!(probe.poll(0), Step::Done(_)));
             assert_eq!(memory, words(count), "{count} words, windows of {window}, {polls} polls");
         }
         let mut probe = MarchPreserving::new(&mut memory[..], &mut scratch[..]).unwrap();
@@ -202,7 +201,7 @@ fn preserving_test_finds_every_stuck_bit_and_puts_all_other_words_back() {
             let found = run(&mut MarchPreserving::new(&mut memory, &mut scratch).unwrap()).0;
             assert_eq!(
                 found,
-                Outcome::Failed(Fault::Memory { word: bit.0 as u32, bits: 1 << bit.1 }),
+                Outcome::Failed(Fault::Memory { word: number(bit.0), bits: 1 << bit.1 }),
                 "{flaw:?}"
             );
             let (found, before) = (memory.contents(), words(9));
@@ -237,7 +236,7 @@ fn contents_that_do_not_come_back_are_told() {
     for bad in 0..6 {
         let (mut memory, mut scratch) = (Fading(words(6), bad), [0; 4]);
         let found = run(&mut MarchPreserving::new(&mut memory, &mut scratch).unwrap()).0;
-        assert_eq!(found, Outcome::Failed(Fault::NotRestored { word: bad as u32 }));
+        assert_eq!(found, Outcome::Failed(Fault::NotRestored { word: number(bad) }));
     }
 }
 
@@ -246,7 +245,7 @@ fn nothing_is_entrusted_to_scratch_memory_that_is_faulty() {
     for bit in (0..4).flat_map(|word| BITS.map(|bit| Bit(word, bit))) {
         let (mut memory, mut scratch) = (words(9), Faulty::new([0; 4], &[Flaw::Stuck(bit, true)]));
         let found = run(&mut MarchPreserving::new(&mut memory[..], &mut scratch).unwrap()).0;
-        assert_eq!(found, Outcome::Failed(Fault::ScratchMemory { word: bit.0 as u32, bits: 1 << bit.1 }));
+        assert_eq!(found, Outcome::Failed(Fault::ScratchMemory { word: number(bit.0), bits: 1 << bit.1 }));
         assert_eq!(memory, words(9));
     }
 }
@@ -275,7 +274,7 @@ fn watermark_counts_up_to_the_first_word_that_was_used() {
         assert_eq!(run(&mut probe).0, if free == 0 { at_least_one } else { Outcome::Passed });
         assert_eq!(probe.free_words(), if used_from == 3000 { 3000 } else { free });
         if used_from < 3000 {
-            let failed = Outcome::Failed(Fault::StackMargin { free_words: free as u32 });
+            let failed = Outcome::Failed(Fault::StackMargin { free_words: number(free) });
             assert_eq!(run(&mut StackWatermark::new(&stack[..], PAINT, free + 1)).0, failed);
         }
     }

@@ -29,13 +29,13 @@ fn ask(output: &[Transaction], input: &[Transaction]) -> (Outcome, u64) {
 #[test]
 fn wired_pins_pass_at_both_levels_and_end_at_rest() {
     let levels = [State::Low, State::High, State::Low];
-    assert_eq!(ask(&levels.clone().map(set), &levels.map(get)), (Outcome::Passed, 6));
+    assert_eq!(ask(&levels.map(set), &levels.map(get)), (Outcome::Passed, 6));
 }
 
 #[test]
 fn pin_at_rest_high_is_driven_low_and_back() {
     let levels = [State::High, State::Low, State::High];
-    let (mut out, mut into) = (Mock::new(&levels.clone().map(set)), Mock::new(&levels.map(get)));
+    let (mut out, mut into) = (Mock::new(&levels.map(set)), Mock::new(&levels.map(get)));
     let found = run(&mut GpioLoopback::new("reset", &mut out, &mut into, PinState::High, 0));
     assert_eq!(found, (Outcome::Passed, 0));
     out.done();
