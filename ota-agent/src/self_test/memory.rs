@@ -5,7 +5,32 @@ use core::hint::black_box;
 /// Words that can be read.
 ///
 /// Lend a `[u32]` where the memory is yours. For memory that something else writes as well, such as a stack in use,
-/// implement this with volatile reads.
+/// implement this with volatile reads:
+///
+/// ```
+/// use ota_agent::self_test::Words;
+///
+/// /// The stack, which begins where the linker script says.
+/// struct Stack {
+///     lowest: *const u32,
+///     words: usize,
+/// }
+///
+/// impl Words for Stack {
+///     fn count(&self) -> usize {
+///         self.words
+///     }
+///
+///     fn word(&self, at: usize) -> u32 {
+///         assert!(at < self.words);
+///         // SAFETY: the linker script reserves `words` words from `lowest` on.
+///         unsafe { self.lowest.add(at).read_volatile() }
+///     }
+/// }
+/// # let region = [7, 8, 9];
+/// # let stack = Stack { lowest: region.as_ptr(), words: region.len() };
+/// assert_eq!((0..stack.count()).map(|at| stack.word(at)).collect::<Vec<_>>(), [7, 8, 9]);
+/// ```
 pub trait Words {
     /// How many there are.
     fn count(&self) -> usize;

@@ -32,8 +32,8 @@ pub struct March<'m, C: ?Sized> {
 }
 
 impl<'m, C: Cells + ?Sized> March<'m, C> {
-    /// Tests all of `cells`, `slice` words a poll (at least one), each by one of the seven elements of the march;
-    /// within 60 s.
+    /// Tests all of `cells`, `slice` words a poll (at least one), each by one of the seven elements of the march: at
+    /// most two accesses a word, and 80 in the last element. Within 60 s.
     ///
     /// # Errors
     /// [`MemoryRefused::Empty`].

@@ -10,7 +10,7 @@ use crate::Input;
 /// Most probes of a self-test: as many as [`Probes`] has bits.
 pub const MAX_PROBES: usize = 32;
 
-/// Turns within one millisecond after which the clock counts as stopped. No processor turns that fast: at 64 MHz a
+/// Turns without time rising after which the clock counts as stopped. No processor turns that fast: at 64 MHz a
 /// million turns in a millisecond would leave each a sixteenth of a cycle. Without it a stopped clock would stop
 /// every timeout.
 const STOPPED: u32 = 1 << 20;
@@ -229,7 +229,7 @@ impl<'t, 'p> SelfTest<'t, 'p> {
         Ok(Self { checks, at: 0, started: None, latest: 0, turns: 0 })
     }
 
-    /// Does one step at time `now`, ms.
+    /// Does one step at time `now`, ms, by a clock that rises at least every 10 ms.
     pub fn poll(&mut self, now: u64) -> Turn {
         let is_stopped = self.count_turn(now);
         let Some(check) = self.checks.get_mut(self.at) else { return Turn::Done(self.verdict()) };

@@ -5,7 +5,7 @@ use embedded_hal::spi::{Operation, SpiDevice};
 use super::retry::{Retry, agree};
 use super::{Fault, Outcome, Probe, Step};
 
-/// "Read identification" of serial flash (JEDEC JESD216): manufacturer, type, capacity.
+/// "Read identification" of serial flash: the maker's number (JEDEC JEP106), then a type and a capacity of his own.
 const READ_ID: u8 = 0x9F;
 
 /// Sends a command to a part on SPI and compares the answer, under a mask.
