@@ -22,7 +22,7 @@
 //! The loop, in six steps:
 //! 1. Build an [`Agent`] from a [`BootReport`], a seed and two lent buffers.
 //! 2. Call [`Agent::poll_output`] until it says [`Output::Wait`].
-//! 3. Carry out each output: send the message, run the slot work ([`SlotDriver`] does), run the self-test, reset.
+//! 3. Carry out each output: send the message, run the slot work ([`SlotDriver`] does), run the self-test (feature `self-test`), reset.
 //! 4. Hand each result back with [`Agent::handle_input`].
 //! 5. When there is nothing to do, sleep until [`Agent::poll_timeout`] or until something arrives.
 //! 6. At a timeout call [`Agent::handle_timeout`]; go to 2.

@@ -56,7 +56,7 @@ impl<D: FnMut() -> Nonce> Probe for Connectivity<D> {
         if self.heard {
             return Step::Done(Outcome::Passed);
         }
-        if self.question.is_some() && now < self.next {
+        if now < self.next {
             return Step::Wait { until: self.next };
         }
         let question = *self.question.get_or_insert_with(&mut self.draw);

@@ -158,6 +158,15 @@ fn probe_that_never_ends_is_ended_even_when_the_clock_stands_still_or_runs_back(
 }
 
 #[test]
+fn probe_that_a_stopped_clock_has_ended_takes_no_turns_from_the_next() {
+    let (mut stuck, mut good) = (Scripted::new(&[Step::Progress]), Scripted::ending(Outcome::Passed));
+    let mut checks = [Check::required(&mut stuck), Check::required(&mut good)];
+    let mut test = SelfTest::new(&mut checks).unwrap();
+    assert!((0..2_000_000).any(|_| matches!(test.poll(7), Turn::Done(_))));
+    assert_eq!(test.checks()[1].outcome(), Some(Outcome::Passed));
+}
+
+#[test]
 fn end_of_time_is_no_overflow() {
     let mut probe = Scripted::new(&[Step::Wait { until: u64::MAX }]);
     let mut checks = [Check::required(&mut probe)];
