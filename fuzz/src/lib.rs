@@ -4,6 +4,8 @@
 
 #[path = "../../ota-slots/tests/model/judge.rs"]
 mod judge;
+#[path = "../../ota-manifest/tests/oracle/stream.rs"]
+mod naive_stream;
 #[path = "../../ota-manifest/tests/oracle/mod.rs"]
 mod oracle;
 #[path = "../../ota-slots/tests/model/reference.rs"]
@@ -23,6 +25,7 @@ pub mod ops;
 pub mod plain;
 pub mod random;
 pub mod state;
+pub mod stream;
 pub mod trust_chain;
 
 /// A fuzz target.

@@ -107,3 +107,8 @@ pub enum Down<'a> {
         retry_after_ms: u32,
     },
 }
+
+impl Down<'_> {
+    /// Bytes that a message has besides its envelope or chunks, at most.
+    pub const MAX_HEADER: usize = 28;
+}

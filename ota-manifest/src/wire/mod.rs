@@ -10,13 +10,16 @@
 //!     | <------------ Down::Ack or Cancel --- |     either way the report is stored
 //! ```
 //! A notification is a doorbell: it says "ask", nothing else. The same messages travel in MQTT payloads, HTTP bodies and
-//! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]); for MQTT see [`topic`].
+//! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]); for MQTT see [`topic`], for byte streams
+//! [`stream`].
 //!
 //! # Compatibility
 //! Variants are numbered by their order and only ever appended; a released variant's fields never change. Golden vectors
 //! freeze the bytes. [`PROTOCOL`] rises only for what an older peer could misread.
 
+pub mod lwm2m;
 pub mod path;
+pub mod stream;
 pub mod topic;
 
 mod codec;

@@ -13,8 +13,17 @@ pub(crate) const FUZZ: &str = "fuzz";
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
 /// The fuzz targets.
-const TARGETS: [&str; 8] =
-    ["slots_state", "slots_ops", "frame", "manifest", "trust_chain", "chunk_tree", "freshness", "lms"];
+const TARGETS: [&str; 9] = [
+    "slots_state",
+    "slots_ops",
+    "frame",
+    "manifest",
+    "trust_chain",
+    "chunk_tree",
+    "freshness",
+    "lms",
+    "stream",
+];
 
 /// Lints and tests.
 pub(super) fn peers(workspace: &Workspace) -> Result<()> {
