@@ -258,14 +258,23 @@ impl<'b> Agent<'b> {
             Down::Ack { seq } if seq == report.seq => self.report_arrived(now, report),
             // Who does not know the job any more, or wants it cancelled that has ended, has heard of it all the same.
             Down::Refused { refusal: Refusal::Gone, .. } => self.report_arrived(now, report),
-            Down::Refused { refusal: Refusal::Malformed, .. } | Down::Cancel { .. } if ends_the_job => {
+            Down::Cancel { .. } if ends_the_job => self.report_arrived(now, report),
+            // An older server does not know every stage, and repeating it would hold up the job. A trial does insist: firmware
+            // that cannot make itself understood is not fit.
+            Down::Refused { refusal: refusal @ (Refusal::Malformed | Refusal::Unsupported), .. }
+                if report.stage != Stage::Testing =>
+            {
+                self.core.log(Event::ServerRefused { refusal });
                 self.report_arrived(now, report);
             }
             Down::Cancel { job } if job == report.job => {
                 self.report_arrived(now, report);
                 self.change(|state, core| state.cancelled(core, now));
             }
-            Down::Refused { retry_after_ms, .. } => self.core.retry(retry_after_ms),
+            Down::Refused { refusal, retry_after_ms } => {
+                self.core.log(Event::ServerRefused { refusal });
+                self.core.retry(retry_after_ms);
+            }
             _ => {
                 self.core.log(Event::Ignored);
                 self.core.stall();

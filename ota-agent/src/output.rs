@@ -132,6 +132,12 @@ pub enum Event {
         /// Its number.
         chunk: u32,
     },
+    /// The server refused to be asked for work, or to take a report. `Unsupported` in answer to a poll: it does not speak this
+    /// firmware's protocol, and has to be brought up to date.
+    ServerRefused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// An answer that fits no question was ignored.
     Ignored,
     /// Asking again after a pause.

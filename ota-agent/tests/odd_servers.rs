@@ -330,3 +330,70 @@ fn replayed_offer_of_a_release_that_runs_already_is_refused_and_costs_no_flash()
     let worn = device.flash.wear().iter().zip(&wear).filter(|(now, before)| now > before).count();
     assert!(worn <= 1, "{worn} pages erased: a page of the journal may have been full");
 }
+
+/// Carries out outputs until the agent waits; what it sent and logged.
+fn drain(agent: &mut Agent<'_>, now: u64) -> (Vec<Up>, Vec<Event>) {
+    let (mut sent, mut events) = (Vec::new(), Vec::new());
+    loop {
+        match agent.poll_output(now) {
+            Output::Send(up) => sent.push(up),
+            Output::Event(event) => events.push(event),
+            Output::Wait => return (sent, events),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn device_that_is_newer_than_its_server_says_so_and_asks_again_at_its_usual_pace() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    let mut now = 0;
+    for _ in 0..5 {
+        assert!(matches!(drain(&mut agent, now).0[..], [Up::Poll(_)]));
+        let refusal = Refusal::Unsupported;
+        agent.handle_input(now, Input::Message(Down::Refused { refusal, retry_after_ms: 0 }));
+        assert_eq!(drain(&mut agent, now), (vec![], vec![Event::ServerRefused { refusal }]));
+        let due = agent.poll_timeout().unwrap();
+        assert!(due - now > 60_000, "no busy loop: {}", due - now);
+        now = due;
+        agent.handle_timeout(now);
+    }
+    // The server has been brought up to date.
+    assert!(matches!(drain(&mut agent, now).0[..], [Up::Poll(_)]));
+    agent.handle_input(now, Input::Message(Down::Offer { job: JOB, attempt: 1, envelope: b"any" }));
+    assert!(matches!(agent.poll_output(now), Output::Event(Event::Offered { job: JOB, .. })));
+}
+
+#[test]
+fn server_that_does_not_know_a_stage_does_not_hold_up_the_job() {
+    for refusal in [Refusal::Malformed, Refusal::Unsupported] {
+        let script: fn(&Up) -> Option<Down<'static>> = match refusal {
+            Refusal::Malformed => |up| {
+                reports(up, |s| matches!(s, Stage::Downloading { .. } | Stage::Verified))
+                    .then_some(Down::Refused { refusal: Refusal::Malformed, retry_after_ms: 0 })
+            },
+            _ => |up| {
+                reports(up, |s| matches!(s, Stage::Downloading { .. } | Stage::Verified))
+                    .then_some(Down::Refused { refusal: Refusal::Unsupported, retry_after_ms: 0 })
+            },
+        };
+        let mut device = device(script);
+        device.live();
+        assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+        assert!(device.events.contains(&Event::ServerRefused { refusal }));
+        assert!(!device.events.iter().any(|event| matches!(event, Event::BackingOff { .. })));
+    }
+}
+
+#[test]
+fn firmware_that_its_server_does_not_understand_is_rolled_back() {
+    let mut device = device(|up| {
+        reports(up, |s| *s == Stage::Testing)
+            .then_some(Down::Refused { refusal: Refusal::Malformed, retry_after_ms: 0 })
+    });
+    device.live();
+    assert_eq!(device.running, 1);
+    assert!(matches!(device.terminals()[..], [Stage::RolledBack { .. }]));
+}

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{NEW, ONE, RELEASE, Rig, device, plan, poll, release, stop_at_first_rollback};
-use ota_manifest::wire::{FailedStage, Poll, Refusal, ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{
+    FailedStage, OLDEST_PROTOCOL, PROTOCOL, Poll, Refusal, ResetCause, RollbackReason, Stage,
+};
 use ota_manifest::{ManifestId, Order, SecurityVersion};
 use ota_server_core::engine::RING_AGAIN_MS;
 use ota_server_core::{
@@ -383,4 +385,36 @@ fn audit_chain_holds_and_names_every_decision() {
             "campaign_completed"
         ]
     );
+}
+
+#[test]
+fn a_device_of_an_unknown_protocol_is_refused_until_it_speaks_a_known_one_and_its_reports_are_taken() {
+    let mut rig = Rig::running(1, plan());
+    for protocol in [0, PROTOCOL + 1, u8::MAX] {
+        let strange = Poll { protocol, ..poll() };
+        assert_eq!(rig.ask_as(0, &strange), Answer::Refused(Refusal::Unsupported), "{protocol}");
+        assert_eq!(rig.kind(0), JobKind::Queued);
+        assert_eq!(
+            rig.engine.device(device(0)).unwrap().said.unwrap().protocol,
+            protocol,
+            "people can see why"
+        );
+    }
+    let job = rig.offered(0);
+    // It restarts into firmware with a newer protocol: what it reports carries no number.
+    assert_eq!(
+        rig.ask_as(0, &Poll { protocol: PROTOCOL + 1, ..poll() }),
+        Answer::Refused(Refusal::Unsupported)
+    );
+    assert_eq!(rig.report(0, job, 1, Stage::Testing), Answer::Ack { seq: 1 });
+    assert_eq!(rig.report(0, job, 2, Stage::Confirmed), Answer::Ack { seq: 2 });
+    assert_eq!(rig.kind(0), JobKind::Confirmed);
+}
+
+#[test]
+fn a_device_of_every_protocol_since_the_oldest_is_served() {
+    for protocol in OLDEST_PROTOCOL..=PROTOCOL {
+        let mut rig = Rig::running(1, plan());
+        assert!(matches!(rig.ask_as(0, &Poll { protocol, ..poll() }), Answer::Offer { .. }), "{protocol}");
+    }
 }

@@ -50,7 +50,13 @@ impl Idle {
 
     pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
         match message {
-            Down::Idle { retry_after_ms } | Down::Refused { retry_after_ms, .. } => {
+            Down::Idle { retry_after_ms } => {
+                core.backoff.succeed();
+                State::Idle(Self::later(core, now, retry_after_ms))
+            }
+            // Also from a server that does not speak this protocol: one day it will.
+            Down::Refused { refusal, retry_after_ms } => {
+                core.log(Event::ServerRefused { refusal });
                 core.backoff.succeed();
                 State::Idle(Self::later(core, now, retry_after_ms))
             }

@@ -15,7 +15,15 @@
 //!
 //! # Compatibility
 //! Variants are numbered by their order and only ever appended; a released variant's fields never change. Golden vectors
-//! freeze the bytes. [`PROTOCOL`] rises only for what an older peer could misread.
+//! freeze the bytes.
+//!
+//! **What an older peer can do without** is appended and nothing else: a message that a peer does not know is passed over by a
+//! device and refused as [`Refusal::Malformed`] by a server, and the conversation goes on.
+//!
+//! **What it cannot** raises [`PROTOCOL`]. A server speaks all numbers from [`OLDEST_PROTOCOL`] and answers each device in its
+//! own; so servers are brought up to date first. A device with a number that its server does not speak is told
+//! [`Refusal::Unsupported`] in answer to its poll, in every version of the conversation, and asks again at its usual pace. Its
+//! reports are taken all the same: they carry no number.
 
 pub mod lwm2m;
 pub mod path;
@@ -34,3 +42,18 @@ pub use crate::{ResetCause, RollbackReason};
 
 /// Version of the conversation, carried in every [`Poll`].
 pub const PROTOCOL: u8 = 1;
+/// The oldest version that this server still speaks.
+pub const OLDEST_PROTOCOL: u8 = 1;
+
+/// Whether a server of this version serves a device of that one.
+///
+/// ```
+/// use ota_manifest::wire::{PROTOCOL, is_spoken};
+/// assert!(is_spoken(PROTOCOL));
+/// assert!(!is_spoken(PROTOCOL + 1), "a newer device has to wait for its server");
+/// assert!(!is_spoken(0), "there never was such a version");
+/// ```
+#[must_use]
+pub const fn is_spoken(protocol: u8) -> bool {
+    OLDEST_PROTOCOL <= protocol && protocol <= PROTOCOL
+}

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use ota_manifest::DeviceId;
-use ota_manifest::wire::{PROTOCOL, Poll, Refusal};
+use ota_manifest::wire::{Poll, Refusal, is_spoken};
 
 use super::{Answer, Engine};
 use crate::campaign::CampaignState;
@@ -30,7 +30,8 @@ impl Engine {
     pub(super) fn on_poll(&mut self, id: DeviceId, poll: &Poll, now: UnixMs) -> Answer {
         let Some(index) = self.known(id) else { return Answer::Refused(Refusal::Gone) };
         self.touch(index, poll, now);
-        if poll.protocol != PROTOCOL {
+        if !is_spoken(poll.protocol) {
+            // Its job stays queued: a server that speaks this version will offer it.
             return Answer::Refused(Refusal::Unsupported);
         }
         let jobs = self.devices.jobs(index).to_vec();

@@ -289,6 +289,9 @@ pub struct DeviceInfo {
     pub last_poll_ms: Option<u64>,
     /// How often it asked.
     pub polls: u64,
+    /// The protocol it last said it speaks; a device with one that the server does not is offered nothing.
+    #[serde(default)]
+    pub protocol: Option<u8>,
     /// The version it last said it runs.
     pub version: Option<String>,
     /// The manifest it last said it runs.

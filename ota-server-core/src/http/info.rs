@@ -123,6 +123,7 @@ impl From<&Device> for DeviceInfo {
             removed_ms: ms(device.removed),
             last_poll_ms: ms(device.last_poll),
             polls: device.polls,
+            protocol: device.said.map(|said| said.protocol),
             version: device.said.map(|said| said.version.to_string()),
             running: device.said.map(|said| said.running.to_string()),
         }
