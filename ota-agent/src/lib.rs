@@ -42,6 +42,8 @@
 //! ```
 //!
 //! # Features
+//! - `embedded-io`: the blocking loop of [`StreamLink`], which carries messages over UART, USB CDC and TCP.
+//! - `embedded-io-async`: its asynchronous loop.
 //! - `self-test`: [`self_test`], probes of the hardware and of the server, and what runs them.
 //! - `sim`: [`sim`], a scripted server in memory; for tests.
 #![no_std]
@@ -64,6 +66,7 @@ pub mod self_test;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod state;
+mod stream;
 
 pub use agent::{Agent, Buffers};
 pub use config::Config;
@@ -72,6 +75,7 @@ pub use driver::{Bench, SlotDriver};
 pub use gates::Gates;
 pub use input::{BootReport, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};
+pub use stream::{MemoryTooSmall, StreamError, StreamLink, StreamLosses};
 
 #[cfg(all(doctest, feature = "self-test"))]
 #[doc = include_str!("../README.md")]

@@ -3,7 +3,7 @@
 
 use ota_agent::sim::ScriptedServer;
 use ota_agent::{Agent, Bench, Buffers, Config, Event, Gates, Input, Output, SlotDriver};
-use ota_manifest::wire::{ResetCause, Stage, Up};
+use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode};
 use ota_manifest::{JobId, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
 use ota_slots::{Boot, Layout, Policy, WORK_BUFFER, run_blocking};
@@ -45,6 +45,12 @@ pub(crate) struct Tested {
 /// A self-test that begins at a time, ms.
 pub(crate) type SelfTesting = Box<dyn FnMut(u64) -> Tested>;
 
+/// Carries messages in place of the device's hands.
+pub(crate) trait Line {
+    /// Takes one message to the server; what arrives at the device meanwhile.
+    fn exchange(&mut self, up: Up, server: &mut ScriptedServer) -> Vec<Vec<u8>>;
+}
+
 pub(crate) struct Device {
     pub(crate) layout: Layout,
     pub(crate) policy: Policy<'static>,
@@ -65,6 +71,8 @@ pub(crate) struct Device {
     pub(crate) stop_at: u64,
     /// Requests that get lost before they reach the server, counted down.
     pub(crate) lost_requests: usize,
+    /// What messages travel by; nothing for "as they are".
+    pub(crate) line: Option<Box<dyn Line>>,
 }
 
 impl Device {
@@ -86,6 +94,7 @@ impl Device {
             time: None,
             stop_at: u64::MAX,
             lost_requests: 0,
+            line: None,
         }
     }
 
@@ -151,7 +160,16 @@ impl Device {
                 self.lost_requests -= 1;
                 agent.handle_input(self.now, Input::LinkLost);
             }
-            Output::Send(up) => agent.handle_input(self.now, Input::Message(self.server.answer(up))),
+            Output::Send(up) => match &mut self.line {
+                None => agent.handle_input(self.now, Input::Message(self.server.answer(up))),
+                Some(line) => {
+                    self.now += 1;
+                    for down in line.exchange(up, &mut self.server) {
+                        let down = decode::<Down<'_>>(&down).expect("a link hands out what can be read");
+                        agent.handle_input(self.now, Input::Message(down));
+                    }
+                }
+            },
             Output::Wait => {
                 let due = agent.poll_timeout().expect("every wait has a time limit");
                 assert!(due > self.now, "a wait that is over is no wait");
