@@ -28,6 +28,23 @@ impl StreamLink<'_> {
     /// Race it against the agent's next timeout, and call it again. Dropped before its end, it loses what the port loses when
     /// its read is dropped: with most, nothing.
     ///
+    /// ```
+    /// # use core::{pin::pin, task::{Context, Poll, Waker}};
+    /// # use ota_agent::{Buffers, StreamLink};
+    /// # use ota_manifest::wire::{Down, stream::encode_frame};
+    /// # let test = async {
+    /// # let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    /// # let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    /// # let mut memory = [0; StreamLink::memory(4096, 1536)];
+    /// # let mut link = StreamLink::new(&mut memory, &buffers)?;
+    /// let mut line = [0; 16];
+    /// let mut uart = encode_frame(&Down::Ack { seq: 7 }, &mut line)?; // anything that is `embedded_io_async::Read`
+    /// assert_eq!(link.receive_async(&mut uart).await, Ok(Some(Down::Ack { seq: 7 })));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// # };
+    /// # assert!(matches!(pin!(test).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(()))));
+    /// ```
+    ///
     /// # Errors
     /// [`StreamError`].
     pub async fn receive_async<P: Read>(

@@ -13,7 +13,8 @@
     feature = "messages",
     feature = "agent-machine",
     feature = "agent",
-    feature = "self-test"
+    feature = "self-test",
+    feature = "stream"
 ))]
 use core::hint::black_box;
 
@@ -469,4 +470,68 @@ pub(crate) fn self_test() -> Option<()> {
         }
     }
     None
+}
+
+/// Moves messages over a byte stream, in both loops.
+#[cfg(feature = "stream")]
+#[inline(never)]
+pub(crate) fn stream() {
+    use core::convert::Infallible;
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+    use ota_agent::{Buffers, StreamLink};
+    use ota_manifest::JobId;
+    use ota_manifest::wire::{Fetch, Object, Up};
+
+    struct Uart;
+
+    impl embedded_io::ErrorType for Uart {
+        type Error = Infallible;
+    }
+
+    impl embedded_io::Read for Uart {
+        fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
+            black_box(&mut *into);
+            Ok(black_box(into.len()))
+        }
+    }
+
+    impl embedded_io::Write for Uart {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+            black_box(bytes);
+            Ok(black_box(bytes.len()))
+        }
+
+        fn flush(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    impl embedded_io_async::Read for Uart {
+        async fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
+            embedded_io::Read::read(self, into)
+        }
+    }
+
+    impl embedded_io_async::Write for Uart {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+            embedded_io::Write::write(self, bytes)
+        }
+
+        async fn flush(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut memory = [0; StreamLink::memory(4096, 1536)];
+    let Ok(mut link) = StreamLink::new(&mut memory, &buffers) else { return };
+    let fetch = Fetch { job: JobId::new([1; 16]), image: 0, object: Object::Payload, first: 0, count: 4 };
+    let up = black_box(Up::Fetch(fetch));
+    let _ = black_box(link.send_blocking(&mut Uart, &up));
+    let _ = black_box(link.receive_blocking(&mut Uart).map(|down| down.is_some()));
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = black_box(pin!(link.send_async(&mut Uart, &up)).poll(&mut context).is_ready());
+    let _ = black_box(pin!(link.receive_async(&mut Uart)).poll(&mut context).is_ready());
 }

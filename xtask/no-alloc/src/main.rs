@@ -35,6 +35,8 @@ pub extern "C" fn _start() -> ! {
     calls::agent();
     #[cfg(feature = "self-test")]
     let _ = core::hint::black_box(calls::self_test());
+    #[cfg(feature = "stream")]
+    calls::stream();
     loop {
         core::hint::spin_loop();
     }

@@ -13,7 +13,7 @@ use crate::no_alloc::{self, Calls, Decision};
 use crate::quickstart::Figures;
 
 /// The programs: figure name and features of `xtask/no-alloc`.
-const PROGRAMS: [(&str, &[&str]); 10] = [
+const PROGRAMS: [(&str, &[&str]); 11] = [
     ("empty", &[]),
     ("manifest", &["manifest"]),
     ("verify", &["verify"]),
@@ -24,6 +24,7 @@ const PROGRAMS: [(&str, &[&str]); 10] = [
     ("messages", &["messages"]),
     ("agent_with_messages", &["agent-machine"]),
     ("agent", &["agent"]),
+    ("stream", &["stream"]),
 ];
 
 /// The bootloaders whose decision is measured by itself.
