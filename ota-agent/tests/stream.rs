@@ -41,6 +41,8 @@ struct Port {
     /// Most bytes that are taken or given at once; 0 for no limit.
     piece: usize,
     closed: bool,
+    /// A read with nothing there would wait for ever.
+    patient: bool,
     flushed: usize,
 }
 
@@ -74,6 +76,7 @@ impl ErrorType for Port {
 impl embedded_io::Read for Port {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, ErrorKind> {
         match self.take(into) {
+            0 if !self.closed && self.patient => panic!("waits for ever"),
             0 if !self.closed => Err(ErrorKind::TimedOut),
             bytes => Ok(bytes),
         }
@@ -429,6 +432,46 @@ fn closed_port_is_an_error_in_every_loop() {
             Loop::Async => now(link.receive_async(&mut port)).unwrap(),
         };
         assert_eq!(received, Err(StreamError::Closed), "{which:?}");
+    }
+}
+
+#[test]
+fn polling_never_waits_whatever_has_arrived() {
+    let (mut link, mut port) = (link(), Port { patient: true, ..Port::default() });
+    assert_eq!(link.poll_blocking(&mut port), Ok(None));
+    let two = [framed(&ACK), framed(&ACK)].concat();
+    port.to_read.extend(&two[..two.len() - 1]);
+    assert_eq!(link.poll_blocking(&mut port), Ok(Some(ACK)));
+    for _ in 0..3 {
+        assert_eq!(link.poll_blocking(&mut port), Ok(None), "half of the second one was read with the first");
+    }
+    port.to_read.push_back(0);
+    assert_eq!(link.poll_blocking(&mut port), Ok(Some(ACK)));
+}
+
+#[test]
+fn port_that_fails_is_an_error_and_one_that_was_interrupted_is_not() {
+    struct Failing(ErrorKind);
+    impl ErrorType for Failing {
+        type Error = ErrorKind;
+    }
+    impl embedded_io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+            Err(self.0)
+        }
+    }
+    impl embedded_io_async::Read for Failing {
+        async fn read(&mut self, _: &mut [u8]) -> Result<usize, ErrorKind> {
+            Err(self.0)
+        }
+    }
+    for (kind, expected) in [
+        (ErrorKind::TimedOut, Ok(None)),
+        (ErrorKind::Interrupted, Ok(None)),
+        (ErrorKind::ConnectionReset, Err(StreamError::Port(ErrorKind::ConnectionReset))),
+    ] {
+        assert_eq!(link().receive_blocking(&mut Failing(kind)), expected);
+        assert_eq!(now(link().receive_async(&mut Failing(kind))), Some(expected));
     }
 }
 

@@ -141,7 +141,7 @@ impl<'b> StreamLink<'b> {
 
     /// So many bytes of it have been written.
     pub fn written(&mut self, bytes: usize) {
-        self.output_from = self.output_from.saturating_add(bytes).min(self.output_to);
+        self.output_from = self.output_from.saturating_add(bytes);
     }
 
     /// Where to read to. Never empty after [`Self::advance`] has said no.
