@@ -1,4 +1,5 @@
-//! A scripted server in memory: offers one release, serves its objects, keeps the reports, and can be told to misbehave.
+//! What a test of an agent needs around it: a scripted server in memory, which can be told to misbehave, and a link that
+//! loses, doubles, damages, delays and splits what is sent. All of it from one seed, under time that is an argument.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,12 @@
 )]
 
 extern crate alloc;
+
+mod dice;
+mod link;
+
+pub use dice::Dice;
+pub use link::{LossyLink, Mishaps, Weather};
 
 use alloc::vec::Vec;
 

@@ -1,0 +1,193 @@
+//! The server: a few jobs for one device, one after the other, with moods.
+
+use ota_agent::sim::{Dice, Lie, ScriptedServer};
+use ota_manifest::JobId;
+use ota_manifest::wire::{Down, Fetch, Object, Refusal, Report, Stage, Up};
+use ota_slots::sim::Release;
+
+use crate::scenario::Kind;
+
+/// Longest answer: a window of chunks, or an envelope.
+const ANSWER: usize = 8 * 1024;
+/// Attempts that the server gives a job whose copy was bad.
+const SECOND: u8 = 2;
+
+/// How often the server is not at its best, percent of the messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Moods {
+    /// It is busy, or has put the device off.
+    pub busy: u8,
+    /// It lies about objects, once.
+    pub lies: u8,
+    /// It answers something else altogether.
+    pub strange: u8,
+}
+
+/// One job.
+#[derive(Debug)]
+pub struct Posting {
+    /// Its id.
+    pub job: JobId,
+    /// What is special about it.
+    pub kind: Kind,
+    /// What it offers.
+    pub release: Release,
+    /// The attempt that is offered now.
+    pub attempt: u8,
+    /// The server waits for nothing more.
+    pub closed: bool,
+    /// Messages about it until the server takes it back.
+    patience: u64,
+    objects: ScriptedServer,
+}
+
+/// The server.
+#[derive(Debug)]
+pub struct Desk {
+    /// The jobs, in order.
+    pub postings: Vec<Posting>,
+    /// Every report stored: repeated ones are stored once.
+    pub reports: Vec<Report>,
+    /// Polls answered with nothing to do since the last job was closed.
+    pub idle_polls: u32,
+    moods: Moods,
+    dice: Dice,
+}
+
+impl Posting {
+    /// A job, the `number`th of its device; taken back after `patience` messages if it is one of those.
+    #[must_use]
+    pub fn new(kind: Kind, release: Release, number: u8, patience: u64, chunk: usize) -> Self {
+        let job = JobId::new([number; 16]);
+        let objects = ScriptedServer::new(release.clone(), job, chunk);
+        Self { job, kind, release, attempt: 1, closed: false, patience, objects }
+    }
+
+    /// Counts a message about it.
+    fn note(&mut self) {
+        self.patience = self.patience.saturating_sub(1);
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.kind.is_taken_back() && self.patience == 0
+    }
+
+    const fn is_withdrawn(&self) -> bool {
+        matches!(self.kind, Kind::Withdrawn) && self.patience == 0
+    }
+}
+
+impl Desk {
+    /// A server with these jobs.
+    #[must_use]
+    pub const fn new(postings: Vec<Posting>, moods: Moods, dice: Dice) -> Self {
+        Self { postings, reports: Vec::new(), idle_polls: 0, moods, dice }
+    }
+
+    /// Whether it waits for no word about any job.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.postings.iter().all(|posting| posting.closed || posting.is_withdrawn())
+    }
+
+    /// The terminal reports of an attempt, each once, in order of arrival.
+    pub fn terminals(&self, job: JobId, attempt: u8) -> impl Iterator<Item = &Report> {
+        let of = move |report: &&Report| report.job == job && report.attempt == attempt;
+        self.reports.iter().filter(of).filter(|report| report.stage.is_terminal())
+    }
+
+    /// The answer, encoded.
+    pub fn answer(&mut self, up: Up) -> Vec<u8> {
+        let mut buffer = [0; ANSWER];
+        let down = match up {
+            Up::Poll(_) => self.poll(),
+            Up::Report(report) => self.report(report),
+            Up::Fetch(fetch) => self.fetch(fetch),
+        };
+        ota_manifest::wire::encode(&down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
+    }
+
+    fn poll(&mut self) -> Down<'_> {
+        if self.dice.percent(self.moods.busy) {
+            return Down::Idle { retry_after_ms: 5000 };
+        }
+        if self.dice.percent(self.moods.strange) {
+            return Down::Ack { seq: 0 };
+        }
+        let open = self.postings.iter_mut().find(|posting| !posting.closed && !posting.is_withdrawn());
+        let Some(posting) = open else {
+            self.idle_polls += 1;
+            return Down::Idle { retry_after_ms: 0 };
+        };
+        posting.note();
+        Down::Offer { job: posting.job, attempt: posting.attempt, envelope: &posting.release.envelope }
+    }
+
+    fn report(&mut self, report: Report) -> Down<'_> {
+        if self.dice.percent(self.moods.busy) {
+            return Down::Refused { refusal: Refusal::Busy, retry_after_ms: 3000 };
+        }
+        if self.dice.percent(self.moods.strange) {
+            return Down::Ack { seq: report.seq.wrapping_add(1) };
+        }
+        let Some(posting) = self.postings.iter_mut().find(|posting| posting.job == report.job) else {
+            return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
+        };
+        let same = |known: &Report| (known.job, known.attempt, known.seq) == (report.job, report.attempt, report.seq);
+        if !self.reports.iter().any(same) {
+            self.reports.push(report);
+        }
+        posting.note();
+        if report.stage.is_terminal() && report.attempt == posting.attempt {
+            posting.end(report.stage);
+        }
+        let reversible = matches!(
+            report.stage,
+            Stage::Accepted | Stage::Downloading { .. } | Stage::Downloaded | Stage::Verified
+        );
+        if reversible && posting.is_taken_back() {
+            return Down::Cancel { job: report.job };
+        }
+        Down::Ack { seq: report.seq }
+    }
+
+    fn fetch(&mut self, fetch: Fetch) -> Down<'_> {
+        let Some(posting) = self.postings.iter_mut().find(|posting| posting.job == fetch.job) else {
+            return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
+        };
+        posting.note();
+        if posting.closed || posting.is_withdrawn() || posting.kind == Kind::Gone {
+            return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
+        }
+        if posting.is_taken_back() {
+            return Down::Cancel { job: fetch.job };
+        }
+        if self.dice.percent(self.moods.busy) {
+            return Down::Refused { refusal: Refusal::Busy, retry_after_ms: 2000 };
+        }
+        if self.dice.percent(self.moods.strange) {
+            return Down::Idle { retry_after_ms: 0 };
+        }
+        if self.dice.percent(self.moods.lies) {
+            posting.objects.lie(self.dice.pick(&[Lie::FlipChunkBit, Lie::FlipLeafBit, Lie::WrongIndex, Lie::ShortBody]));
+        }
+        match (posting.kind, fetch.object) {
+            (Kind::WrongChunk, Object::Payload) => posting.objects.lie(Lie::FlipChunkBit),
+            (Kind::WrongLeaves, Object::Leaves) => posting.objects.lie(Lie::FlipLeafBit),
+            _ => {}
+        }
+        posting.objects.answer(Up::Fetch(fetch))
+    }
+}
+
+impl Posting {
+    /// The device has spoken its last word; a bad copy is fetched once more.
+    fn end(&mut self, stage: Stage) {
+        let unproven = matches!(stage, Stage::RolledBack { reason: ota_manifest::wire::RollbackReason::Unproven, .. });
+        if unproven && self.attempt < SECOND {
+            self.attempt = SECOND;
+        } else {
+            self.closed = true;
+        }
+    }
+}

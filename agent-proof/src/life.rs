@@ -1,0 +1,338 @@
+//! One life of a device: power sessions, one after the other, until all its jobs have ended and it has been quiet for a
+//! while, or until something shows that they never will.
+
+use ota_agent::sim::{Dice, LossyLink, Mishaps, Weather};
+use ota_agent::{BootReport, SlotDriver, Started};
+use ota_manifest::wire::ResetCause;
+use ota_slots::sim::{Cut, CutMode};
+use ota_slots::{Boot, Handover, SlotId, WORK_BUFFER, run_blocking};
+
+use crate::board::{Board, CHUNK, IMAGE, SimFlash};
+use crate::desk::{Desk, Moods, Posting};
+use crate::frame::Unwrap;
+use crate::plant::Plant;
+use crate::scenario::Kind;
+use crate::session::Session;
+use crate::witness::{Fault, Finding, Witness};
+
+/// Virtual time in which every life must have ended, ms: two weeks.
+const LONGEST_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Outputs of an agent in a life, at most.
+const MOST_OUTPUTS: u32 = 50_000;
+/// Polls with nothing to do until a device counts as quiet.
+const QUIET_POLLS: u32 = 2;
+
+/// How a power session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The device was reset.
+    Reset(ResetCause),
+    /// The life is over.
+    Over,
+}
+
+/// What a life came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The jobs.
+    pub kinds: Vec<Kind>,
+    /// Resets, power failures among them.
+    pub reboots: u32,
+    /// Every job has ended, and the device is quiet.
+    pub finished: bool,
+    /// The most that was fetched again because of one reset, and the most that may be, bytes.
+    pub refetched: (u32, u32),
+    /// Outputs of the agent that were carried out, or cut off.
+    pub outputs: u32,
+    /// What happened on the way up and on the way down.
+    pub mishaps: [Mishaps; 2],
+    /// Virtual time, ms.
+    pub took_ms: u64,
+    /// Broken promises.
+    pub findings: Vec<Finding>,
+}
+
+/// When the next reset comes.
+#[derive(Debug)]
+struct Fate {
+    /// Resets that are still to come.
+    left: u32,
+    /// Outputs until the next.
+    until: u64,
+}
+
+/// A device in the middle of its life, and all that is around it.
+#[derive(Debug)]
+pub struct Life<'b> {
+    pub(crate) board: &'b Board,
+    pub(crate) desk: Desk,
+    pub(crate) flash: SimFlash,
+    pub(crate) up: LossyLink,
+    pub(crate) down: LossyLink,
+    pub(crate) server: Unwrap,
+    pub(crate) dice: Dice,
+    /// Virtual time, ms. It goes on while the device is off.
+    pub(crate) now: u64,
+    pub(crate) witness: Witness,
+    pub(crate) plant: Plant,
+    /// Late answers of other questions reach the agent as well: a transport without correlation.
+    pub(crate) loose: bool,
+    pub(crate) outputs: u32,
+    pub(crate) told: bool,
+    fate: Fate,
+    /// Polls with nothing to do at which the life is over; the first time, it is switched off and on once more.
+    quiet_at: Option<u32>,
+    switched: bool,
+}
+
+impl<'b> Life<'b> {
+    /// The life of this seed.
+    #[must_use]
+    pub fn new(boards: &'b [Board], seed: u64, plant: Plant) -> Self {
+        let mut dice = Dice::new(seed);
+        let board = &boards[dice.index(boards.len())];
+        let weather = foul(&mut dice);
+        let (up, down) = (LossyLink::new(weather, dice.roll()), LossyLink::new(weather, dice.roll()));
+        let kinds = Kind::draw(&mut dice);
+        let postings = postings(&kinds, board, &mut dice);
+        let moods =
+            Moods { busy: dice.pick(&[0, 2, 5]), lies: dice.pick(&[0, 0, 2, 4]), strange: dice.pick(&[0, 0, 1, 3]) };
+        let left = u32::try_from(dice.below(9)).unwrap_or(0);
+        let until = dice.below(250);
+        Self {
+            board,
+            desk: Desk::new(postings, moods, Dice::new(dice.roll())),
+            flash: board.flash.reseeded(dice.roll()),
+            up,
+            down,
+            server: Unwrap::default(),
+            loose: dice.percent(25),
+            dice,
+            now: 0,
+            witness: Witness::new(kinds.len()),
+            plant,
+            outputs: 0,
+            told: false,
+            fate: Fate { left, until },
+            quiet_at: None,
+            switched: false,
+        }
+    }
+
+    /// Tells on standard error what happens.
+    pub fn tell(&mut self) {
+        self.told = true;
+    }
+
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        if self.told {
+            eprintln!("{:>10} {:>2}  {}", self.now, self.witness.reboots, what());
+        }
+    }
+
+    /// Leads it to its end.
+    #[must_use]
+    pub fn lead(mut self) -> Outcome {
+        self.say(|| format!("{:?}", self.desk.postings.iter().map(|posting| posting.kind).collect::<Vec<_>>()));
+        let mut cause = ResetCause::PowerOn;
+        while let Ended::Reset(why) = self.session(cause) {
+            self.say(|| format!("reset: {why:?}"));
+            cause = why;
+            self.flash.power_on();
+            self.witness.reset();
+            self.now += 100 + self.dice.below(3000);
+            if self.witness.reboots > 500 {
+                self.witness.find(Fault::Stuck, "500 resets".into());
+                break;
+            }
+        }
+        self.conclude()
+    }
+
+    fn conclude(mut self) -> Outcome {
+        let finished = self.desk.is_done() && !self.witness.findings.iter().any(|f| f.fault == Fault::Stuck);
+        if finished {
+            let desk = core::mem::replace(&mut self.desk, Desk::new(Vec::new(), Moods { busy: 0, lies: 0, strange: 0 }, Dice::new(0)));
+            self.witness.judge(&desk);
+            self.desk = desk;
+        }
+        let bound = self.board.window_pages();
+        let refetched = self.witness.refetched();
+        if refetched > bound {
+            self.witness.find(Fault::Refetched, format!("{refetched} bytes, more than {bound}"));
+        }
+        if self.flash.violations() > 0 {
+            self.witness.find(Fault::FlashRule, format!("{} times", self.flash.violations()));
+        }
+        Outcome {
+            kinds: self.desk.postings.iter().map(|posting| posting.kind).collect(),
+            reboots: self.witness.reboots,
+            finished,
+            refetched: (refetched, bound),
+            outputs: self.outputs,
+            mishaps: [self.up.mishaps(), self.down.mishaps()],
+            took_ms: self.now,
+            findings: self.witness.findings,
+        }
+    }
+
+    /// One power session.
+    fn session(&mut self, cause: ResetCause) -> Ended {
+        let board = self.board;
+        if self.fate.left > 0 && self.dice.percent(10) {
+            // Within the bootloader, if it writes; else a little later.
+            self.plan_cut(3);
+        }
+        let mut buffer = [0; WORK_BUFFER];
+        let boot = Boot::new(&board.layout, &board.policy, cause);
+        let handover = run_blocking(boot, &mut self.flash, &board.layout, &mut buffer, || ());
+        if !self.flash.is_powered() {
+            return self.power_lost();
+        }
+        let Ok(handover) = handover else {
+            self.witness.find(Fault::Stuck, format!("bricked: {handover:?}"));
+            return Ended::Over;
+        };
+        self.check_handover(&handover);
+        let bench = ota_agent::Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
+        let opened = SlotDriver::open(&board.layout, &board.policy, handover.slot(), bench);
+        if !self.flash.is_powered() {
+            return self.power_lost();
+        }
+        match opened {
+            Ok((slots, report)) => self.run(slots, report, handover.slot(), buffer),
+            Err(error) => {
+                self.witness.find(Fault::Stuck, format!("slots do not open: {error:?}"));
+                Ended::Over
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        slots: SlotDriver<'_>,
+        mut report: BootReport,
+        slot: SlotId,
+        buffer: [u8; WORK_BUFFER],
+    ) -> Ended {
+        self.say(|| format!("boots {slot:?}, {:?}, event {:?}", report.started, report.event));
+        self.plant.at_boot(&mut report, &mut self.flash, self.board, slot, self.witness.reboots);
+        let on_trial = report.started == Started::Trial;
+        let (mut envelope, mut window) = (vec![0; 1536], vec![0; crate::board::WINDOW as usize]);
+        let buffers = ota_agent::Buffers { envelope: &mut envelope, window: &mut window };
+        let ended = Session::new(self, slots, report, slot, buffer, buffers).run();
+        if let (Ended::Reset(why), true, Some(job)) = (ended, on_trial, self.witness.on_trial)
+            && !why.is_power()
+            && let Some(facts) = self.witness.facts.get_mut(job)
+        {
+            facts.attempts_lost += 1;
+        }
+        ended
+    }
+
+    /// Whatever runs is a release, whole.
+    fn check_handover(&mut self, handover: &Handover) {
+        let (slot, number) = (handover.slot(), handover.image().order().sequence);
+        let posting = number.checked_sub(2).and_then(|index| self.desk.postings.get(index as usize));
+        let release = match number {
+            1 => Some(&self.board.first),
+            _ => posting.map(|posting| &posting.release),
+        };
+        let may_run = posting.is_none_or(|posting| posting.kind.may_run());
+        let start = self.board.image_at(slot);
+        let whole = release.is_some_and(|release| {
+            let image = &release.for_slot(slot).image;
+            self.flash.bytes_in(start..start + image.len()) == *image
+        });
+        if !whole || !may_run {
+            self.witness.find(Fault::Unproven, format!("release {number} runs from slot {slot:?}"));
+        }
+    }
+
+    pub(crate) fn power_lost(&mut self) -> Ended {
+        let brown_out = self.dice.percent(30);
+        Ended::Reset(if brown_out { ResetCause::BrownOut } else { ResetCause::PowerOn })
+    }
+
+    /// Whether the device is reset at this output. Counts it.
+    pub(crate) fn strikes(&mut self) -> bool {
+        self.outputs += 1;
+        if self.fate.left == 0 {
+            return false;
+        }
+        if self.fate.until > 0 {
+            self.fate.until -= 1;
+            return false;
+        }
+        self.fate.left -= 1;
+        // Half of those that follow come while the device still gets over the one before.
+        let end = if self.dice.percent(50) { 15 } else { 120 };
+        self.fate.until = self.dice.below(end);
+        true
+    }
+
+    /// Lets power fail in one of the next flash operations.
+    pub(crate) fn plan_cut(&mut self, among: u64) {
+        let operation = self.flash.operations() + self.dice.index(usize::try_from(among).unwrap_or(1));
+        let mode = self.dice.pick(&CutMode::ALL);
+        self.say(|| format!("power will fail: {mode:?}, operation {operation}"));
+        self.flash.cut(Cut { operation, mode });
+    }
+
+    /// Any reset, at rest.
+    pub(crate) fn reset(&mut self) -> Ended {
+        use ResetCause::{BrownOut, Lockup, Pin, PowerOn, Software, Unknown, Watchdog};
+        let causes = [PowerOn, PowerOn, PowerOn, BrownOut, Software, Watchdog, Pin, Lockup, Unknown];
+        Ended::Reset(self.dice.pick(&causes))
+    }
+
+    /// Whether the life has come to an end, one way or the other.
+    pub(crate) fn is_over(&mut self) -> Option<Ended> {
+        if self.now > LONGEST_MS || self.outputs > MOST_OUTPUTS {
+            let detail = format!("no end after {} ms and {} outputs", self.now, self.outputs);
+            self.witness.find(Fault::Stuck, detail);
+            return Some(Ended::Over);
+        }
+        if !self.desk.is_done() {
+            self.quiet_at = None;
+            return None;
+        }
+        let quiet_at = *self.quiet_at.get_or_insert(self.desk.idle_polls + QUIET_POLLS);
+        if self.desk.idle_polls < quiet_at {
+            return None;
+        }
+        if self.switched {
+            return Some(Ended::Over);
+        }
+        // Once more off and on: nothing that has ended may end again.
+        self.switched = true;
+        self.quiet_at = None;
+        Some(Ended::Reset(ResetCause::PowerOn))
+    }
+}
+
+fn foul(dice: &mut Dice) -> Weather {
+    let share = |dice: &mut Dice, end: u64| u8::try_from(dice.below(end)).unwrap_or(0);
+    Weather {
+        lost: 1 + share(dice, 30),
+        doubled: share(dice, 21),
+        damaged: share(dice, 11),
+        split: share(dice, 31),
+        late: share(dice, 16),
+        latency_ms: (5, dice.pick(&[50, 400, 3000])),
+        late_ms: dice.pick(&[2000, 20_000, 90_000]),
+    }
+}
+
+fn postings(kinds: &[Kind], board: &Board, dice: &mut Dice) -> Vec<Posting> {
+    let mut postings: Vec<Posting> = Vec::new();
+    for (number, kind) in (1u8..).zip(kinds) {
+        let size = usize::try_from(1 + dice.below(IMAGE)).unwrap_or(1);
+        let release = match postings.last() {
+            Some(last) if *kind == Kind::Again => last.release.clone(),
+            _ => kind.release(&board.lab, u16::from(number) + 1, size),
+        };
+        postings.push(Posting::new(*kind, release, number, dice.below(45), CHUNK as usize));
+    }
+    postings
+}

@@ -1,0 +1,110 @@
+//! Faults planted on purpose: each must be noticed, or the rig proves nothing.
+
+use ota_agent::{BootReport, SlotWork, SlotsAnswer};
+use ota_manifest::wire::{Down, Report, Up};
+use ota_slots::{OPAQUE, SlotId};
+
+use crate::board::{Board, SimFlash};
+use crate::witness::Fault;
+
+/// What is wrong with the agent, or with what carries out its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plant {
+    /// Nothing.
+    None,
+    /// It forgets its bytes of the journal at every reset.
+    ForgetsContext,
+    /// A chunk that does not match its leaf counts as stored.
+    TakesAnyChunk,
+    /// How a job ended is not written down.
+    SkipsRecords,
+    /// Every repetition of a report gets a number of its own.
+    Renumbers,
+    /// No timeout is ever handed in.
+    HasNoClock,
+    /// The slot is wiped at every reset.
+    LosesSlot,
+    /// A byte of the slot changes between proof and request.
+    AltersAfterProof,
+    /// A cancellation is taken for an acknowledgement.
+    HearsNoCancel,
+    /// Whatever the self-test says, the firmware counts as fit.
+    AlwaysFit,
+}
+
+impl Plant {
+    /// All of them, each with what it must be noticed as.
+    pub const ALL: [(Self, Fault); 9] = [
+        (Self::ForgetsContext, Fault::WrongTerminal),
+        (Self::TakesAnyChunk, Fault::WrongTerminal),
+        (Self::SkipsRecords, Fault::DoubleTerminal),
+        (Self::Renumbers, Fault::DoubleTerminal),
+        (Self::HasNoClock, Fault::Stuck),
+        (Self::LosesSlot, Fault::Refetched),
+        (Self::AltersAfterProof, Fault::Unproven),
+        (Self::HearsNoCancel, Fault::Deaf),
+        (Self::AlwaysFit, Fault::WrongTerminal),
+    ];
+
+    pub(crate) fn at_boot(
+        self,
+        report: &mut BootReport,
+        flash: &mut SimFlash,
+        board: &Board,
+        running: SlotId,
+        reboots: u32,
+    ) {
+        match self {
+            Self::ForgetsContext if reboots > 0 => report.opaque = [0; OPAQUE],
+            Self::LosesSlot => flash.corrupt(board.image_at(running.other()), &[0xFF; 32]),
+            _ => {}
+        }
+    }
+
+    /// An answer instead of doing the work.
+    pub(crate) const fn instead(self, work: &SlotWork<'_>) -> Option<SlotsAnswer> {
+        match (self, work) {
+            (Self::SkipsRecords, SlotWork::Save { .. } | SlotWork::AckEvent { .. }) => Some(SlotsAnswer::Done),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn after(self, answer: SlotsAnswer, flash: &mut SimFlash, board: &Board, target: SlotId) -> SlotsAnswer {
+        match (self, answer) {
+            (Self::TakesAnyChunk, SlotsAnswer::ChunkRefused) => SlotsAnswer::Done,
+            (Self::AltersAfterProof, SlotsAnswer::Finished(staged)) => {
+                alter(flash, board, target);
+                SlotsAnswer::Finished(staged)
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    pub(crate) fn renumbered(self, up: Up, times: u32) -> Up {
+        match up {
+            Up::Report(report) if self == Self::Renumbers => {
+                Up::Report(Report { seq: report.seq.wrapping_add(times), ..report })
+            }
+            up => up,
+        }
+    }
+
+    pub(crate) fn heard<'d>(self, asked: Option<&Up>, down: Down<'d>) -> Down<'d> {
+        match (self, asked, down) {
+            (Self::Renumbers, Some(Up::Report(report)), Down::Ack { .. }) => Down::Ack { seq: report.seq },
+            (Self::HearsNoCancel, Some(Up::Report(report)), Down::Cancel { .. }) => Down::Ack { seq: report.seq },
+            (_, _, down) => down,
+        }
+    }
+
+    pub(crate) fn verdict(self, fit: bool) -> bool {
+        fit || self == Self::AlwaysFit
+    }
+}
+
+/// Changes one byte of an image.
+pub(crate) fn alter(flash: &mut SimFlash, board: &Board, slot: SlotId) {
+    let at = board.image_at(slot);
+    let byte = flash.bytes_in(at..at + 1);
+    flash.corrupt(at, &[byte[0] ^ 0x10]);
+}

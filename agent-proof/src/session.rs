@@ -1,0 +1,321 @@
+//! One power session: the agent's loop, as a device runs it, in virtual time.
+
+use ota_agent::{
+    Agent, Bench, BootReport, Buffers, Config, Input, Output, SlotDriver, SlotWork, SlotsAnswer, Started,
+};
+use ota_manifest::Version;
+use ota_manifest::wire::{Down, Object, ResetCause, Up, decode, encode};
+use ota_slots::{SlotId, WORK_BUFFER};
+
+use crate::frame::{Unwrap, wrap};
+use crate::life::{Ended, Life};
+use crate::plant::{Plant, alter};
+use crate::scenario::Kind;
+use crate::witness::{Done, Fault};
+
+/// Outputs at one point of virtual time, at most.
+const MOST_AT_ONCE: u32 = 100;
+
+/// A device that is switched on.
+pub(crate) struct Session<'s, 'b, 'w> {
+    life: &'s mut Life<'b>,
+    agent: Agent<'w>,
+    slots: SlotDriver<'s>,
+    buffer: [u8; WORK_BUFFER],
+    /// The slot that may be filled.
+    target: SlotId,
+    /// What runs on trial, if anything does.
+    trial: Option<Kind>,
+    receiver: Unwrap,
+    /// Number of the last question, and the question.
+    asked: (u32, Option<Up>),
+    /// Times the question has been asked under one number.
+    times: u32,
+    booted_at: u64,
+    verdict_at: Option<(u64, bool)>,
+    bell_at: u64,
+    at_once: u32,
+}
+
+impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
+    pub(crate) fn new(
+        life: &'s mut Life<'b>,
+        slots: SlotDriver<'s>,
+        report: BootReport,
+        slot: SlotId,
+        buffer: [u8; WORK_BUFFER],
+        buffers: Buffers<'w>,
+    ) -> Self {
+        let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
+        // The device's own clock begins anew at every reset.
+        let agent = Agent::new(config, report, life.dice.roll(), buffers, 0);
+        let on_trial = (report.started == Started::Trial).then_some(life.witness.on_trial).flatten();
+        let trial = on_trial.and_then(|job| life.desk.postings.get(job)).map(|posting| posting.kind);
+        // Whatever arrived while it was off has arrived for nobody.
+        while life.down.next_at().is_some_and(|at| at <= life.now) {
+            life.down.receive(life.now);
+        }
+        let bell_at = life.now + life.dice.below(600_000);
+        // Numbers of other power sessions are not used again.
+        let first = life.witness.reboots.wrapping_mul(1 << 16);
+        Self {
+            agent,
+            slots,
+            buffer,
+            target: slot.other(),
+            trial,
+            receiver: Unwrap::default(),
+            asked: (first, None),
+            times: 0,
+            booted_at: life.now,
+            verdict_at: None,
+            bell_at,
+            at_once: 0,
+            life,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.life.now - self.booted_at
+    }
+
+    pub(crate) fn run(mut self) -> Ended {
+        loop {
+            if let Some(ended) = self.life.is_over() {
+                return ended;
+            }
+            self.at_once += 1;
+            if self.at_once > MOST_AT_ONCE {
+                self.life.witness.find(Fault::Stuck, "a busy loop".into());
+                return Ended::Over;
+            }
+            if let Some(ended) = self.step() {
+                return ended;
+            }
+        }
+    }
+
+    /// Carries out one output, or is cut off: before it, in the middle of it, or before anybody knows that it is done.
+    fn step(&mut self) -> Option<Ended> {
+        let now = self.now();
+        let strikes = self.life.strikes();
+        match self.agent.poll_output(now) {
+            Output::Wait => return self.wait(strikes),
+            Output::Event(event) => self.life.say(|| format!("- {event:?}")),
+            Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
+            Output::Slots(work) => {
+                self.life.say(|| format!("{work:?}").chars().take(70).collect());
+                let cut = strikes.then(|| self.life.dice.below(4));
+                match cut {
+                    Some(0) => return Some(self.life.reset()),
+                    Some(1 | 2) => self.life.plan_cut(4),
+                    _ => {}
+                }
+                let answer = perform(self.life, &mut self.slots, &mut self.buffer, self.target, work);
+                if !self.life.flash.is_powered() {
+                    return Some(self.life.power_lost());
+                }
+                if cut == Some(3) {
+                    return Some(self.life.reset());
+                }
+                self.life.say(|| format!("  {answer:?}").chars().take(70).collect());
+                self.life.now += 1;
+                let now = self.now();
+                self.agent.handle_input(now, Input::Slots(answer));
+                self.at_once = 0;
+                return None;
+            }
+            Output::SelfTest => self.begin_self_test(),
+            Output::Send(up) => {
+                if strikes && self.life.dice.percent(50) {
+                    return Some(self.life.reset());
+                }
+                self.send(up);
+            }
+        }
+        strikes.then(|| self.life.reset())
+    }
+
+    fn begin_self_test(&mut self) {
+        let lasts = self.life.dice.below(20_000);
+        let fit = match self.trial {
+            Some(Kind::Sleeps) => return,
+            Some(Kind::Unfit) => false,
+            // Stays there until the watchdog bites.
+            Some(Kind::Hangs) => {
+                self.verdict_at = Some((self.life.now + 8000, false));
+                return;
+            }
+            _ => true,
+        };
+        self.verdict_at = Some((self.life.now + lasts, self.life.plant.verdict(fit)));
+    }
+
+    fn send(&mut self, up: Up) {
+        self.times = if self.asked.1 == Some(up) { self.times + 1 } else { 0 };
+        self.asked = (self.asked.0.wrapping_add(1), Some(up));
+        self.life.say(|| format!("> {up:?}").chars().take(110).collect());
+        let mut buffer = [0; 256];
+        let sent = self.life.plant.renumbered(up, self.times);
+        if let Ok(bytes) = encode(&sent, &mut buffer)
+            && self.trial != Some(Kind::Deaf)
+        {
+            self.life.up.send(self.life.now, &wrap(self.asked.0, bytes));
+        }
+        if self.life.dice.percent(3) {
+            // A transport that notices, rightly or not.
+            let now = self.now();
+            self.agent.handle_input(now, Input::LinkLost);
+        }
+    }
+
+    /// Lets time go by until something happens.
+    fn wait(&mut self, strikes: bool) -> Option<Ended> {
+        let Some(due) = self.agent.poll_timeout() else {
+            self.life.witness.find(Fault::Stuck, "a wait without a time limit".into());
+            return Some(Ended::Over);
+        };
+        let due = due + self.booted_at;
+        if due <= self.life.now {
+            self.life.witness.find(Fault::Stuck, "a wait that is over".into());
+            return Some(Ended::Over);
+        }
+        let verdict = self.verdict_at.map(|(at, _)| at);
+        let others = [self.life.up.next_at(), self.life.down.next_at(), verdict, Some(self.bell_at)];
+        let next = others.into_iter().flatten().fold(due, u64::min).max(self.life.now);
+        if strikes {
+            self.life.now += self.life.dice.below(next - self.life.now + 1);
+            return Some(self.life.reset());
+        }
+        if next > self.life.now {
+            self.at_once = 0;
+        }
+        self.life.now = next;
+        self.serve();
+        self.listen();
+        if let Some(bites) = self.look_at_self_test() {
+            return Some(bites);
+        }
+        let now = self.now();
+        if self.life.now >= self.bell_at {
+            self.bell_at = self.life.now + self.life.dice.below(3_000_000);
+            self.agent.handle_input(now, Input::Doorbell);
+        }
+        if self.life.now >= due && self.life.plant != Plant::HasNoClock {
+            self.agent.handle_timeout(now);
+        }
+        None
+    }
+
+    fn look_at_self_test(&mut self) -> Option<Ended> {
+        let (at, fit) = self.verdict_at?;
+        if at > self.life.now {
+            return None;
+        }
+        self.verdict_at = None;
+        if self.trial == Some(Kind::Hangs) && self.life.plant != Plant::AlwaysFit {
+            return Some(Ended::Reset(ResetCause::Watchdog));
+        }
+        let now = self.now();
+        self.agent.handle_input(now, Input::SelfTest(self.life.plant.verdict(fit)));
+        None
+    }
+
+    /// The server answers what has arrived there.
+    fn serve(&mut self) {
+        while let Some(piece) = self.life.up.receive(self.life.now) {
+            for (tag, message) in self.life.server.push(&piece) {
+                if let Ok(up) = decode::<Up>(&message) {
+                    let answer = self.life.desk.answer(up);
+                    self.life.down.send(self.life.now, &wrap(tag, &answer));
+                }
+            }
+        }
+    }
+
+    /// What has arrived at the device.
+    fn listen(&mut self) {
+        while let Some(piece) = self.life.down.receive(self.life.now) {
+            for (tag, message) in self.receiver.push(&piece) {
+                let belongs = tag == self.asked.0 || self.life.loose;
+                if belongs
+                    && self.trial != Some(Kind::Deaf)
+                    && let Ok(down) = decode::<Down<'_>>(&message)
+                {
+                    self.hear(down);
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, down: Down<'_>) {
+        self.note(&down);
+        let down = self.life.plant.heard(self.asked.1.as_ref(), down);
+        self.life.say(|| format!("< {down:?}").chars().take(70).collect());
+        let now = self.now();
+        self.agent.handle_input(now, Input::Message(down));
+    }
+
+    /// Tells the witness.
+    fn note(&mut self, down: &Down<'_>) {
+        match *down {
+            Down::Offer { job, attempt, .. } if matches!(self.asked.1, Some(Up::Poll(_))) => {
+                let posting = self.life.desk.postings.iter().position(|posting| posting.job == job);
+                if let Some(index) = posting {
+                    self.life.witness.offer(index, attempt);
+                }
+            }
+            Down::Chunk { job, object: Object::Payload, first, bytes } => {
+                let offered = self.life.witness.offered.and_then(|index| self.life.desk.postings.get(index));
+                if let (Some(posting), Some(Up::Fetch(fetch))) = (offered, self.asked.1)
+                    && posting.job == job
+                {
+                    self.life.witness.chunks(posting, fetch.image, first, bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Does slot work, under the eyes of the witness.
+fn perform(
+    life: &mut Life<'_>,
+    slots: &mut SlotDriver<'_>,
+    buffer: &mut [u8; WORK_BUFFER],
+    target: SlotId,
+    work: SlotWork<'_>,
+) -> SlotsAnswer {
+    let done = Done::of(&work);
+    let offered = life.witness.offered.and_then(|job| life.desk.postings.get(job));
+    let (flash, start) = (&life.flash, life.board.image_at(target));
+    life.witness.before(&work, || {
+        offered.is_some_and(|posting| {
+            let image = &posting.release.for_slot(target).image;
+            flash.bytes_in(start..start + image.len()) == *image
+        })
+    });
+    let answer = match life.plant.instead(&work) {
+        Some(answer) => answer,
+        None => slots.perform(work, Bench { flash: &mut life.flash, buffer, feed: &mut || () }),
+    };
+    if !life.flash.is_powered() {
+        return answer;
+    }
+    let answer = life.plant.after(answer, &mut life.flash, life.board, target);
+    life.witness.after(done, &answer, life.board);
+    if done == Done::Request && matches!(answer, SlotsAnswer::Done) {
+        rot(life, target);
+    }
+    answer
+}
+
+/// The job whose image changes in the slot.
+fn rot(life: &mut Life<'_>, target: SlotId) {
+    let Some(job) = life.witness.on_trial else { return };
+    let Some(posting) = life.desk.postings.get(job) else { return };
+    if let (Kind::Rots, 1, Some(facts)) = (posting.kind, posting.attempt, life.witness.facts.get_mut(job)) {
+        alter(&mut life.flash, life.board, target);
+        facts.rotted = true;
+    }
+}

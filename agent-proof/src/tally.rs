@@ -1,0 +1,152 @@
+//! Counting.
+
+use std::collections::BTreeMap;
+
+use ota_agent::sim::Mishaps;
+use serde_json::{Map, Value, json};
+
+use crate::life::Outcome;
+use crate::scenario::Kind;
+use crate::witness::{Fault, Finding};
+
+/// Failures that are told in full.
+const TOLD: usize = 10;
+
+/// What many lives came to.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Lives, each over a link that loses something.
+    pub lives: u64,
+    /// Resets in them.
+    pub reboots: u64,
+    /// Lives in which every job ended and the device was quiet.
+    pub finished: u64,
+    /// Outputs of agents.
+    pub outputs: u64,
+    /// Virtual time, ms.
+    pub virtual_ms: u64,
+    /// The most that was fetched again because of one reset, by what may be: bytes.
+    pub refetched: BTreeMap<u32, u32>,
+    /// Jobs of each kind.
+    pub kinds: BTreeMap<Kind, u64>,
+    /// What happened to packets, both ways.
+    pub mishaps: Mishaps,
+    faults: BTreeMap<Fault, u64>,
+    failures: Vec<(u64, Finding)>,
+}
+
+impl Tally {
+    /// Counts the life of this seed.
+    pub fn count(&mut self, seed: u64, outcome: &Outcome) {
+        self.lives += 1;
+        self.reboots += u64::from(outcome.reboots);
+        self.finished += u64::from(outcome.finished);
+        self.outputs += u64::from(outcome.outputs);
+        self.virtual_ms += outcome.took_ms;
+        let (most, bound) = outcome.refetched;
+        let known = self.refetched.entry(bound).or_default();
+        *known = most.max(*known);
+        outcome.kinds.iter().for_each(|kind| *self.kinds.entry(*kind).or_default() += 1);
+        outcome.mishaps.iter().for_each(|mishaps| add(&mut self.mishaps, mishaps));
+        self.blame(seed, &outcome.findings);
+    }
+
+    /// Counts a life that ended in a panic.
+    pub fn count_panic(&mut self, seed: u64, message: String) {
+        self.lives += 1;
+        self.blame(seed, &[Finding { fault: Fault::Panicked, detail: message }]);
+    }
+
+    fn blame(&mut self, seed: u64, findings: &[Finding]) {
+        for fault in Fault::ALL.into_iter().filter(|fault| findings.iter().any(|found| found.fault == *fault)) {
+            *self.faults.entry(fault).or_default() += 1;
+        }
+        if let Some(first) = findings.first()
+            && self.failures.len() < TOLD
+        {
+            self.failures.push((seed, first.clone()));
+        }
+    }
+
+    /// Adds another tally.
+    pub fn add(&mut self, other: Self) {
+        self.lives += other.lives;
+        self.reboots += other.reboots;
+        self.finished += other.finished;
+        self.outputs += other.outputs;
+        self.virtual_ms += other.virtual_ms;
+        for (bound, most) in other.refetched {
+            let known = self.refetched.entry(bound).or_default();
+            *known = most.max(*known);
+        }
+        other.kinds.into_iter().for_each(|(kind, count)| *self.kinds.entry(kind).or_default() += count);
+        other.faults.into_iter().for_each(|(fault, count)| *self.faults.entry(fault).or_default() += count);
+        add(&mut self.mishaps, &other.mishaps);
+        let room = TOLD.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.into_iter().take(room));
+    }
+
+    /// Lives with this fault.
+    #[must_use]
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.faults.get(&fault).copied().unwrap_or(0)
+    }
+
+    /// Broken promises, all kinds together.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.faults.values().sum()
+    }
+
+    /// The first few failures: seed and what was wrong first.
+    pub fn failures(&self) -> impl Iterator<Item = String> {
+        self.failures.iter().map(|(seed, finding)| {
+            format!("{}: {}; again: agent-proof replay {seed}", finding.fault.name(), finding.detail)
+        })
+    }
+
+    /// One JSON object. Of the bytes fetched again, those of the board that came closest to what it may.
+    #[must_use]
+    pub fn figures(&self, seconds: f64) -> Map<String, Value> {
+        let closest = self.refetched.iter().max_by_key(|(bound, most)| i64::from(**most) - i64::from(**bound));
+        let (bound, most) = closest.map_or((0, 0), |(bound, most)| (*bound, *most));
+        let mut figures = Map::new();
+        figures.insert("lossy_runs".into(), self.lives.into());
+        figures.insert("reboots".into(), self.reboots.into());
+        figures.insert("finished".into(), self.finished.into());
+        figures.insert("refetched_bytes_max".into(), most.into());
+        figures.insert("window_pages_bytes".into(), bound.into());
+        for fault in Fault::ALL {
+            figures.insert(fault.name().into(), self.of(fault).into());
+        }
+        figures.insert("outputs".into(), self.outputs.into());
+        figures.insert("virtual_days".into(), (self.virtual_ms / (24 * 3600 * 1000)).into());
+        let packets = self.mishaps;
+        figures.insert("packets".into(), packets.sent.into());
+        for (name, count) in [
+            ("lost", packets.lost),
+            ("doubled", packets.doubled),
+            ("damaged", packets.damaged),
+            ("split", packets.split),
+            ("late", packets.late),
+            ("overtaken", packets.overtaken),
+        ] {
+            figures.insert(format!("packets_{name}"), count.into());
+        }
+        let kinds: Map<String, Value> =
+            self.kinds.iter().map(|(kind, count)| (format!("{kind:?}"), json!(count))).collect();
+        figures.insert("jobs".into(), kinds.into());
+        figures.insert("seconds".into(), json!((seconds * 10.0).round() / 10.0));
+        figures
+    }
+}
+
+fn add(sum: &mut Mishaps, more: &Mishaps) {
+    sum.sent += more.sent;
+    sum.lost += more.lost;
+    sum.doubled += more.doubled;
+    sum.damaged += more.damaged;
+    sum.split += more.split;
+    sum.late += more.late;
+    sum.overtaken += more.overtaken;
+}
