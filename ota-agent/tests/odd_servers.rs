@@ -189,6 +189,20 @@ fn trial_ends_at_its_deadline_although_a_report_is_still_unanswered() {
     assert!(matches!(agent.poll_output(10_000), Output::Reset));
 }
 
+/// After the loss of the journal the bootloader starts what it found on trial, and nobody has written down a window.
+#[test]
+fn trial_of_which_nothing_is_written_down_has_time_for_its_self_test() {
+    let boot = BootReport { started: Started::Trial, ..BootReport::confirmed() };
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), boot, 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::SelfTest));
+    assert_eq!(agent.poll_timeout(), Some(900_000));
+    agent.handle_timeout(5000);
+    agent.handle_input(5000, Input::SelfTest(true));
+    assert!(matches!(agent.poll_output(5000), Output::Slots(SlotWork::Confirm { .. })));
+}
+
 #[test]
 fn envelope_as_long_as_the_lent_memory_is_looked_at_and_a_longer_one_is_refused() {
     for (lent, len, is_refused) in
