@@ -8,7 +8,7 @@
 //!     18    1 stage of a failure
 //!     19    1 zero
 //!     20    2 code of a failure
-//!     22    2 confirm window, s
+//!     22    2 confirm window, s; 0 for 900
 //!     24    4 sequence of the report that ended the job, or of the next report when this was written
 //!     28    4 zero
 //! ```
@@ -120,12 +120,17 @@ impl Context {
             5 => Progress::RolledBack,
             _ => return None,
         };
+        let confirm_window_s = match u16::from_le_bytes([*w0, *w1]) {
+            // No manifest has such a window. A journal that was lost starts a trial all the same, and it needs time.
+            0 => Self::EMPTY.confirm_window_s,
+            seconds => seconds,
+        };
         Some(Self {
             job: JobId::new(*job),
             attempt: *attempt,
             progress: ended,
             acknowledged: progress & ACKNOWLEDGED != 0,
-            confirm_window_s: u16::from_le_bytes([*w0, *w1]),
+            confirm_window_s,
             seq: u32::from_le_bytes([*s0, *s1, *s2, *s3]),
         })
     }
