@@ -123,6 +123,44 @@ fn server_cannot_silence_a_device_for_longer_than_a_day() {
     assert!(matches!(agent.poll_output(10), Output::Send(_)), "and a doorbell wakes it at once");
 }
 
+/// Offers an envelope that is none and hands in what the slots say of it; the number of the rejection.
+fn rejects(agent: &mut Agent<'_>, job: JobId) -> u32 {
+    for now in 0..100 {
+        let input = match agent.poll_output(now) {
+            Output::Send(Up::Poll(_)) => Input::Message(Down::Offer { job, attempt: 1, envelope: b"none" }),
+            Output::Slots(SlotWork::Admit { .. }) => {
+                Input::Slots(SlotsAnswer::Refused { refusal: Refusal::Unauthentic, code: 0x0604 })
+            }
+            Output::Send(Up::Report(report)) => {
+                assert_eq!(report.stage, Stage::Rejected { refusal: Refusal::Unauthentic });
+                agent.handle_input(now, Input::Message(Down::Ack { seq: report.seq }));
+                return report.seq;
+            }
+            Output::Event(_) => continue,
+            Output::Wait => Input::Doorbell,
+            output => panic!("{output:?}"),
+        };
+        agent.handle_input(now, input);
+    }
+    panic!("no report");
+}
+
+/// An offer that was under way for long arrives as the answer to a later poll, or the server has forgotten.
+#[test]
+fn offer_that_comes_again_after_its_rejection_is_rejected_under_the_same_number() {
+    let numbers = |jobs: &[JobId]| {
+        let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+        let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+        let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+        jobs.iter().map(|job| rejects(&mut agent, *job)).collect::<Vec<_>>()
+    };
+    let other = JobId::new([0xCD; 16]);
+    let [first, again, another] = numbers(&[JOB, JOB, other])[..] else { panic!("three reports") };
+    assert_eq!(first, again);
+    assert!(another > first);
+    assert_eq!(numbers(&[JOB]), [first], "nor does a reset change it");
+}
+
 #[test]
 fn bell_that_rings_while_an_answer_is_awaited_is_not_lost() {
     let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
