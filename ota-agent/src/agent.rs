@@ -75,6 +75,8 @@ pub(crate) struct Core<'b> {
     /// Sequence of this boot's terminal report.
     terminal_seq: u32,
     outbox: Option<Report>,
+    /// The last rejection of this boot: nothing of it is in the journal.
+    rejection: Option<Report>,
     log: [Option<Event>; LOG],
     /// Nothing is sent before this time, ms.
     paused_until: u64,
@@ -109,6 +111,7 @@ impl<'b> Agent<'b> {
             seq: base,
             terminal_seq: base.saturating_add(SEQ_TERMINAL),
             outbox: None,
+            rejection: None,
             log: [None; LOG],
             paused_until: 0,
             rung: false,
@@ -438,6 +441,19 @@ impl Core<'_> {
         self.seq = self.terminal_seq.saturating_add(1);
         self.enqueue(stage, self.terminal_seq);
         self.terminal_seq = self.seq.saturating_add(SEQ_TERMINAL);
+    }
+
+    /// Queues the rejection of an offer. One that comes again, late or because the server has forgotten, is rejected under
+    /// the number it had: `(job, attempt, seq)` names one end.
+    pub(crate) fn report_rejection(&mut self, stage: Stage) {
+        let (job, attempt) = (self.context.job, self.context.attempt);
+        let known =
+            self.rejection.filter(|known| (known.job, known.attempt, known.stage) == (job, attempt, stage));
+        match known {
+            Some(report) => self.enqueue(stage, report.seq),
+            None => self.report_terminal(stage),
+        }
+        self.rejection = self.outbox;
     }
 
     /// Queues the report that ended the job once more, under the number it had.

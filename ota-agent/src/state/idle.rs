@@ -101,6 +101,6 @@ fn offered(core: &mut Core<'_>, job: JobId, attempt: u8, envelope: &[u8]) -> Sta
 pub(crate) fn refuse(core: &mut Core<'_>, refusal: Refusal, code: u16) -> State {
     core.log(Event::OfferRefused { refusal, code });
     let stage = Stage::Rejected { refusal };
-    core.report(stage);
+    core.report_rejection(stage);
     State::Reporting(Reporting { stage })
 }
