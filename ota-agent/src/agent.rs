@@ -4,7 +4,7 @@ use ota_manifest::JobId;
 use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
 
 use crate::backoff::Backoff;
-use crate::context::{Context, Progress, SEQ_STRIDE, SEQ_TERMINAL};
+use crate::context::{Context, Progress, SEQ_REJECTION, SEQ_STRIDE, SEQ_TERMINAL};
 use crate::gates::Step;
 use crate::input::Started;
 use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want, code, fail};
@@ -75,8 +75,6 @@ pub(crate) struct Core<'b> {
     /// Sequence of this boot's terminal report.
     terminal_seq: u32,
     outbox: Option<Report>,
-    /// The last rejection of this boot: nothing of it is in the journal.
-    rejection: Option<Report>,
     log: [Option<Event>; LOG],
     /// Nothing is sent before this time, ms.
     paused_until: u64,
@@ -111,7 +109,6 @@ impl<'b> Agent<'b> {
             seq: base,
             terminal_seq: base.saturating_add(SEQ_TERMINAL),
             outbox: None,
-            rejection: None,
             log: [None; LOG],
             paused_until: 0,
             rung: false,
@@ -443,17 +440,10 @@ impl Core<'_> {
         self.terminal_seq = self.seq.saturating_add(SEQ_TERMINAL);
     }
 
-    /// Queues the rejection of an offer. One that comes again, late or because the server has forgotten, is rejected under
-    /// the number it had: `(job, attempt, seq)` names one end.
+    /// Queues the rejection of an offer, always under the same number. Nothing of it is in the journal, so no other number
+    /// would be the same after a reset, and `(job, attempt, seq)` has to name one end.
     pub(crate) fn report_rejection(&mut self, stage: Stage) {
-        let (job, attempt) = (self.context.job, self.context.attempt);
-        let known =
-            self.rejection.filter(|known| (known.job, known.attempt, known.stage) == (job, attempt, stage));
-        match known {
-            Some(report) => self.enqueue(stage, report.seq),
-            None => self.report_terminal(stage),
-        }
-        self.rejection = self.outbox;
+        self.enqueue(stage, SEQ_REJECTION);
     }
 
     /// Queues the report that ended the job once more, under the number it had.

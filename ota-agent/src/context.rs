@@ -22,6 +22,8 @@ pub(crate) const SEQ_STRIDE: u32 = 1024;
 /// The report that ends a job is numbered this far above a boot's first: above anything that an earlier boot, started
 /// from the same record, may have sent and forgotten.
 pub(crate) const SEQ_TERMINAL: u32 = 512;
+/// The rejection of an offer; no other report has a number below [`SEQ_STRIDE`].
+pub(crate) const SEQ_REJECTION: u32 = 1;
 
 const ACKNOWLEDGED: u8 = 0x80;
 

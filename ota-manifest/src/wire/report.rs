@@ -13,7 +13,7 @@ pub struct Report {
     pub job: JobId,
     /// Which attempt at it, from 1.
     pub attempt: u8,
-    /// Rises with every new report of the device, across reboots.
+    /// Rises with every new report of the device, across reboots; of a rejection it is 1, for a device keeps nothing of it.
     pub seq: u32,
     /// The fact.
     pub stage: Stage,
