@@ -90,6 +90,12 @@ impl Desk {
         self.postings.iter().all(|posting| posting.closed || posting.is_withdrawn())
     }
 
+    /// Whether a device that says this can still turn back.
+    #[must_use]
+    pub const fn is_reversible(stage: Stage) -> bool {
+        matches!(stage, Stage::Accepted | Stage::Downloading { .. } | Stage::Downloaded | Stage::Verified)
+    }
+
     /// The terminal reports of an attempt, each once, in order of arrival.
     pub fn terminals(&self, job: JobId, attempt: u8) -> impl Iterator<Item = &Report> {
         let of = move |report: &&Report| report.job == job && report.attempt == attempt;
@@ -133,7 +139,9 @@ impl Desk {
         let Some(posting) = self.postings.iter_mut().find(|posting| posting.job == report.job) else {
             return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
         };
-        let same = |known: &Report| (known.job, known.attempt, known.seq) == (report.job, report.attempt, report.seq);
+        let same = |known: &Report| {
+            (known.job, known.attempt, known.seq) == (report.job, report.attempt, report.seq)
+        };
         if !self.reports.iter().any(same) {
             self.reports.push(report);
         }
@@ -141,11 +149,7 @@ impl Desk {
         if report.stage.is_terminal() && report.attempt == posting.attempt {
             posting.end(report.stage);
         }
-        let reversible = matches!(
-            report.stage,
-            Stage::Accepted | Stage::Downloading { .. } | Stage::Downloaded | Stage::Verified
-        );
-        if reversible && posting.is_taken_back() {
+        if Self::is_reversible(report.stage) && posting.is_taken_back() {
             return Down::Cancel { job: report.job };
         }
         Down::Ack { seq: report.seq }
@@ -169,7 +173,12 @@ impl Desk {
             return Down::Idle { retry_after_ms: 0 };
         }
         if self.dice.percent(self.moods.lies) {
-            posting.objects.lie(self.dice.pick(&[Lie::FlipChunkBit, Lie::FlipLeafBit, Lie::WrongIndex, Lie::ShortBody]));
+            posting.objects.lie(self.dice.pick(&[
+                Lie::FlipChunkBit,
+                Lie::FlipLeafBit,
+                Lie::WrongIndex,
+                Lie::ShortBody,
+            ]));
         }
         match (posting.kind, fetch.object) {
             (Kind::WrongChunk, Object::Payload) => posting.objects.lie(Lie::FlipChunkBit),
@@ -183,7 +192,8 @@ impl Desk {
 impl Posting {
     /// The device has spoken its last word; a bad copy is fetched once more.
     fn end(&mut self, stage: Stage) {
-        let unproven = matches!(stage, Stage::RolledBack { reason: ota_manifest::wire::RollbackReason::Unproven, .. });
+        let unproven =
+            matches!(stage, Stage::RolledBack { reason: ota_manifest::wire::RollbackReason::Unproven, .. });
         if unproven && self.attempt < SECOND {
             self.attempt = SECOND;
         } else {

@@ -16,11 +16,7 @@ pub fn wrap(tag: u32, message: &[u8]) -> Vec<u8> {
     plain.extend_from_slice(message);
     plain.extend_from_slice(&CRC.checksum(&plain).to_le_bytes());
     let mut frame = vec![0];
-    for (number, part) in plain.split(|byte| *byte == 0).enumerate() {
-        // Each part but the first stands behind a zero that is not written.
-        let _ = number;
-        encode_part(part, &mut frame);
-    }
+    plain.split(|byte| *byte == 0).for_each(|part| encode_part(part, &mut frame));
     frame.push(0);
     frame
 }

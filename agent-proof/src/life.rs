@@ -95,8 +95,11 @@ impl<'b> Life<'b> {
         let (up, down) = (LossyLink::new(weather, dice.roll()), LossyLink::new(weather, dice.roll()));
         let kinds = Kind::draw(&mut dice);
         let postings = postings(&kinds, board, &mut dice);
-        let moods =
-            Moods { busy: dice.pick(&[0, 2, 5]), lies: dice.pick(&[0, 0, 2, 4]), strange: dice.pick(&[0, 0, 1, 3]) };
+        let moods = Moods {
+            busy: dice.pick(&[0, 2, 5]),
+            lies: dice.pick(&[0, 0, 2, 4]),
+            strange: dice.pick(&[0, 0, 1, 3]),
+        };
         let left = u32::try_from(dice.below(9)).unwrap_or(0);
         let until = dice.below(250);
         Self {
@@ -133,7 +136,9 @@ impl<'b> Life<'b> {
     /// Leads it to its end.
     #[must_use]
     pub fn lead(mut self) -> Outcome {
-        self.say(|| format!("{:?}", self.desk.postings.iter().map(|posting| posting.kind).collect::<Vec<_>>()));
+        self.say(|| {
+            format!("{:?}", self.desk.postings.iter().map(|posting| posting.kind).collect::<Vec<_>>())
+        });
         let mut cause = ResetCause::PowerOn;
         while let Ended::Reset(why) = self.session(cause) {
             self.say(|| format!("reset: {why:?}"));
@@ -152,7 +157,10 @@ impl<'b> Life<'b> {
     fn conclude(mut self) -> Outcome {
         let finished = self.desk.is_done() && !self.witness.findings.iter().any(|f| f.fault == Fault::Stuck);
         if finished {
-            let desk = core::mem::replace(&mut self.desk, Desk::new(Vec::new(), Moods { busy: 0, lies: 0, strange: 0 }, Dice::new(0)));
+            let desk = core::mem::replace(
+                &mut self.desk,
+                Desk::new(Vec::new(), Moods { busy: 0, lies: 0, strange: 0 }, Dice::new(0)),
+            );
             self.witness.judge(&desk);
             self.desk = desk;
         }

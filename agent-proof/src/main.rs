@@ -81,6 +81,9 @@ fn replay(seed: u64) -> bool {
     life.tell();
     let outcome = life.lead();
     outcome.findings.iter().for_each(|finding| println!("{}: {}", finding.fault.name(), finding.detail));
-    println!("{} reboots, finished: {}, refetched {:?}", outcome.reboots, outcome.finished, outcome.refetched);
+    println!(
+        "{} reboots, finished: {}, refetched {:?}",
+        outcome.reboots, outcome.finished, outcome.refetched
+    );
     outcome.findings.is_empty() && outcome.finished
 }

@@ -37,7 +37,7 @@ impl Plant {
     pub const ALL: [(Self, Fault); 9] = [
         (Self::ForgetsContext, Fault::WrongTerminal),
         (Self::TakesAnyChunk, Fault::WrongTerminal),
-        (Self::SkipsRecords, Fault::DoubleTerminal),
+        (Self::SkipsRecords, Fault::WrongTerminal),
         (Self::Renumbers, Fault::DoubleTerminal),
         (Self::HasNoClock, Fault::Stuck),
         (Self::LosesSlot, Fault::Refetched),
@@ -64,12 +64,20 @@ impl Plant {
     /// An answer instead of doing the work.
     pub(crate) const fn instead(self, work: &SlotWork<'_>) -> Option<SlotsAnswer> {
         match (self, work) {
-            (Self::SkipsRecords, SlotWork::Save { .. } | SlotWork::AckEvent { .. }) => Some(SlotsAnswer::Done),
+            (Self::SkipsRecords, SlotWork::Save { .. } | SlotWork::AckEvent { .. }) => {
+                Some(SlotsAnswer::Done)
+            }
             _ => None,
         }
     }
 
-    pub(crate) fn after(self, answer: SlotsAnswer, flash: &mut SimFlash, board: &Board, target: SlotId) -> SlotsAnswer {
+    pub(crate) fn after(
+        self,
+        answer: SlotsAnswer,
+        flash: &mut SimFlash,
+        board: &Board,
+        target: SlotId,
+    ) -> SlotsAnswer {
         match (self, answer) {
             (Self::TakesAnyChunk, SlotsAnswer::ChunkRefused) => SlotsAnswer::Done,
             (Self::AltersAfterProof, SlotsAnswer::Finished(staged)) => {
@@ -92,7 +100,9 @@ impl Plant {
     pub(crate) fn heard<'d>(self, asked: Option<&Up>, down: Down<'d>) -> Down<'d> {
         match (self, asked, down) {
             (Self::Renumbers, Some(Up::Report(report)), Down::Ack { .. }) => Down::Ack { seq: report.seq },
-            (Self::HearsNoCancel, Some(Up::Report(report)), Down::Cancel { .. }) => Down::Ack { seq: report.seq },
+            (Self::HearsNoCancel, Some(Up::Report(report)), Down::Cancel { .. }) => {
+                Down::Ack { seq: report.seq }
+            }
             (_, _, down) => down,
         }
     }

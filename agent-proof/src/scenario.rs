@@ -75,8 +75,13 @@ impl Kind {
         let mut kinds: Vec<Self> = Vec::new();
         for _ in 0..=dice.below(3) {
             let drawn = if dice.percent(45) { Self::Good } else { dice.pick(&Self::ALL) };
-            let comes_again = kinds.last().is_some_and(|last| last.is_rolled_back());
-            kinds.push(if drawn == Self::Again && !comes_again { Self::Good } else { drawn });
+            let may_come_again = kinds.last().is_some_and(|last| last.is_rolled_back());
+            let comes_again = may_come_again && dice.percent(40);
+            kinds.push(match drawn {
+                _ if comes_again => Self::Again,
+                Self::Again => Self::Good,
+                drawn => drawn,
+            });
         }
         kinds
     }

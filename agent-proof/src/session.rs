@@ -3,10 +3,11 @@
 use ota_agent::{
     Agent, Bench, BootReport, Buffers, Config, Input, Output, SlotDriver, SlotWork, SlotsAnswer, Started,
 };
-use ota_manifest::Version;
 use ota_manifest::wire::{Down, Object, ResetCause, Up, decode, encode};
+use ota_manifest::{JobId, Version};
 use ota_slots::{SlotId, WORK_BUFFER};
 
+use crate::desk::Desk;
 use crate::frame::{Unwrap, wrap};
 use crate::life::{Ended, Life};
 use crate::plant::{Plant, alter};
@@ -29,8 +30,10 @@ pub(crate) struct Session<'s, 'b, 'w> {
     receiver: Unwrap,
     /// Number of the last question, and the question.
     asked: (u32, Option<Up>),
-    /// Times the question has been asked under one number.
+    /// Times the same question has been asked, one after the other.
     times: u32,
+    /// Until when the agent waits for the answer, virtual time in ms.
+    waits_until: u64,
     booted_at: u64,
     verdict_at: Option<(u64, bool)>,
     bell_at: u64,
@@ -67,6 +70,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             receiver: Unwrap::default(),
             asked: (first, None),
             times: 0,
+            waits_until: 0,
             booted_at: life.now,
             verdict_at: None,
             bell_at,
@@ -154,6 +158,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
     fn send(&mut self, up: Up) {
         self.times = if self.asked.1 == Some(up) { self.times + 1 } else { 0 };
         self.asked = (self.asked.0.wrapping_add(1), Some(up));
+        self.waits_until = self.life.now + u64::from(Config::default().request_timeout_ms);
         self.life.say(|| format!("> {up:?}").chars().take(110).collect());
         let mut buffer = [0; 256];
         let sent = self.life.plant.renumbered(up, self.times);
@@ -164,6 +169,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         }
         if self.life.dice.percent(3) {
             // A transport that notices, rightly or not.
+            self.waits_until = 0;
             let now = self.now();
             self.agent.handle_input(now, Input::LinkLost);
         }
@@ -250,6 +256,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
 
     fn hear(&mut self, down: Down<'_>) {
         self.note(&down);
+        self.waits_until = 0;
         let down = self.life.plant.heard(self.asked.1.as_ref(), down);
         self.life.say(|| format!("< {down:?}").chars().take(70).collect());
         let now = self.now();
@@ -273,8 +280,22 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
                     self.life.witness.chunks(posting, fetch.image, first, bytes);
                 }
             }
+            Down::Cancel { job } if self.life.now < self.waits_until && self.may_be_cancelled(job) => {
+                self.life.witness.cancelled = true;
+            }
             _ => {}
         }
+    }
+
+    /// Whether the agent works on this job, has asked a question about it, and can still turn back.
+    fn may_be_cancelled(&self, job: JobId) -> bool {
+        let offered = self.life.witness.offered.and_then(|index| self.life.desk.postings.get(index));
+        let asked = match self.asked.1 {
+            Some(Up::Fetch(fetch)) => fetch.job == job,
+            Some(Up::Report(report)) => report.job == job && Desk::is_reversible(report.stage),
+            _ => false,
+        };
+        asked && offered.is_some_and(|posting| posting.job == job)
     }
 }
 

@@ -58,7 +58,8 @@ impl Tally {
     }
 
     fn blame(&mut self, seed: u64, findings: &[Finding]) {
-        for fault in Fault::ALL.into_iter().filter(|fault| findings.iter().any(|found| found.fault == *fault)) {
+        for fault in Fault::ALL.into_iter().filter(|fault| findings.iter().any(|found| found.fault == *fault))
+        {
             *self.faults.entry(fault).or_default() += 1;
         }
         if let Some(first) = findings.first()
@@ -108,7 +109,8 @@ impl Tally {
     /// One JSON object. Of the bytes fetched again, those of the board that came closest to what it may.
     #[must_use]
     pub fn figures(&self, seconds: f64) -> Map<String, Value> {
-        let closest = self.refetched.iter().max_by_key(|(bound, most)| i64::from(**most) - i64::from(**bound));
+        let closest =
+            self.refetched.iter().max_by_key(|(bound, most)| i64::from(**most) - i64::from(**bound));
         let (bound, most) = closest.map_or((0, 0), |(bound, most)| (*bound, *most));
         let mut figures = Map::new();
         figures.insert("lossy_runs".into(), self.lives.into());
@@ -119,6 +121,8 @@ impl Tally {
         for fault in Fault::ALL {
             figures.insert(fault.name().into(), self.of(fault).into());
         }
+        let boards = self.refetched.iter().map(|(bound, most)| (bound.to_string(), json!(most))).collect();
+        figures.insert("refetched_bytes_max_by_window_pages_bytes".into(), Value::Object(boards));
         figures.insert("outputs".into(), self.outputs.into());
         figures.insert("virtual_days".into(), (self.virtual_ms / (24 * 3600 * 1000)).into());
         let packets = self.mishaps;

@@ -165,7 +165,8 @@ impl Witness {
         match work {
             SlotWork::RequestBoot { .. } => {
                 if !self.proven || !slot_is_right() {
-                    let detail = format!("request_boot, {}", if self.proven { "slot altered" } else { "no proof" });
+                    let detail =
+                        format!("request_boot, {}", if self.proven { "slot altered" } else { "no proof" });
                     self.find(Fault::Unproven, detail);
                 }
                 if let Some(facts) = self.offered.and_then(|job| self.facts.get_mut(job)) {
@@ -178,7 +179,10 @@ impl Witness {
             _ => {}
         }
         if self.cancelled
-            && matches!(work, SlotWork::RequestBoot { .. } | SlotWork::StoreChunk { .. } | SlotWork::EraseBlock { .. })
+            && matches!(
+                work,
+                SlotWork::RequestBoot { .. } | SlotWork::StoreChunk { .. } | SlotWork::EraseBlock { .. }
+            )
         {
             self.find(Fault::Deaf, format!("{work:?}").chars().take(60).collect());
         }
@@ -191,7 +195,10 @@ impl Witness {
                 let block = resume.block + u32::from(resume.leaves_held);
                 let held = block * (board.block() / CHUNK);
                 if self.stored * CHUNK > held * CHUNK + WINDOW.max(2 * board.block()) {
-                    self.find(Fault::WentBack, format!("{} chunks were stored, {held} are held", self.stored));
+                    self.find(
+                        Fault::WentBack,
+                        format!("{} chunks were stored, {held} are held", self.stored),
+                    );
                 }
                 self.known.extend((0..held).map(|chunk| (chunk, self.reboots)));
                 self.stored = held;
@@ -226,7 +233,10 @@ impl Witness {
             [] => self.find(Fault::WrongTerminal, format!("{:?}: no end of attempt {attempt}", posting.kind)),
             [report, more @ ..] => {
                 if !is_right(posting.kind, facts, report.stage) {
-                    self.find(Fault::WrongTerminal, format!("{:?}: {:?}, {facts:?}", posting.kind, report.stage));
+                    self.find(
+                        Fault::WrongTerminal,
+                        format!("{:?}: {:?}, {facts:?}", posting.kind, report.stage),
+                    );
                 }
                 if let Some(other) = more.first() {
                     let detail = format!("{:?}: {report:?}, then {other:?}", posting.kind);

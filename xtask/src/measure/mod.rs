@@ -1,5 +1,6 @@
 //! The home of every figure: each number the documentation states comes from a measurement registered here.
 
+mod agent;
 mod kill;
 pub(crate) mod mutants;
 mod peers;
@@ -28,7 +29,7 @@ pub(crate) struct Measurement {
 }
 
 /// All measurements.
-const MEASUREMENTS: [Measurement; 8] = [
+const MEASUREMENTS: [Measurement; 9] = [
     Measurement {
         name: "size",
         about: "flash taken by the device crates on bare metal, optimised for size",
@@ -63,6 +64,13 @@ const MEASUREMENTS: [Measurement; 8] = [
         take: slots::take,
         table,
         hold: |_| Ok(()),
+    },
+    Measurement {
+        name: "agent",
+        about: "whole lives of an agent over a lossy link, with resets anywhere, judged",
+        take: agent::take,
+        table,
+        hold: agent::hold,
     },
     Measurement {
         name: "verify",

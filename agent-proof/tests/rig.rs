@@ -1,0 +1,47 @@
+//! The rig itself: it notices what it is there to notice.
+
+use agent_proof::board::Board;
+use agent_proof::life::Life;
+use agent_proof::plant::Plant;
+use agent_proof::progress::lead;
+use agent_proof::scenario::{Facts, Kind, is_right};
+use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
+
+#[test]
+fn every_planted_fault_is_noticed_as_what_it_is() {
+    for (plant, fault) in Plant::ALL {
+        let tally = lead(1..61, plant, 2, false);
+        assert!(
+            tally.of(fault) > 0,
+            "{plant:?} passed for sound: {:?}",
+            tally.failures().collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn same_seed_leads_the_same_life() {
+    let boards = Board::all();
+    for seed in 1..30 {
+        let end = |()| {
+            let outcome = Life::new(&boards, seed, Plant::None).lead();
+            (outcome.reboots, outcome.outputs, outcome.took_ms, outcome.mishaps, outcome.refetched)
+        };
+        assert_eq!(end(()), end(()), "{seed}");
+    }
+}
+
+#[test]
+fn fit_image_may_be_rolled_back_only_when_resets_have_used_up_its_attempts() {
+    let rolled_back = |boots| Stage::RolledBack {
+        reason: RollbackReason::AttemptsExhausted,
+        cause: ResetCause::Watchdog,
+        boots,
+    };
+    let facts = |attempts_lost| Facts { requested: true, rotted: false, attempts_lost };
+    assert!(is_right(Kind::Good, facts(0), Stage::Confirmed));
+    assert!(!is_right(Kind::Good, facts(2), rolled_back(3)));
+    assert!(is_right(Kind::Good, facts(3), rolled_back(3)));
+    assert!(!is_right(Kind::Good, facts(3), rolled_back(2)));
+    assert!(!is_right(Kind::Good, Facts::default(), Stage::Confirmed), "never asked the bootloader");
+}

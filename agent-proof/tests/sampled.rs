@@ -1,0 +1,30 @@
+//! A sample of what `agent-proof run` does, small enough for every test run.
+
+use agent_proof::plant::Plant;
+use agent_proof::progress::lead;
+use agent_proof::scenario::Kind;
+
+#[test]
+fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
+    let tally = lead(1..401, Plant::None, 2, false);
+    let failures: Vec<String> = tally.failures().collect();
+    assert!(failures.is_empty(), "{} broken promises:\n{}", tally.broken(), failures.join("\n"));
+    assert_eq!((tally.lives, tally.finished), (400, 400));
+
+    assert!(tally.reboots > 4 * tally.lives, "{} resets", tally.reboots);
+    let seen = |kind: &Kind| tally.kinds.get(kind).copied().unwrap_or(0);
+    for kind in Kind::ALL {
+        assert!(seen(&kind) >= 5, "{kind:?} only {} times", seen(&kind));
+    }
+    let happened = tally.mishaps;
+    for count in
+        [happened.lost, happened.doubled, happened.damaged, happened.split, happened.late, happened.overtaken]
+    {
+        assert!(count > 500, "{happened:?}");
+    }
+    assert!(
+        tally.refetched.values().all(|most| *most > 1024),
+        "resets fall into downloads: {:?}",
+        tally.refetched
+    );
+}
