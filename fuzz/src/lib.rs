@@ -15,6 +15,7 @@ mod rig;
 #[path = "../../ota-verify/tests/common/vectors.rs"]
 mod vectors;
 
+pub mod agent;
 pub mod chunk_tree;
 pub mod frame;
 pub mod freshness;

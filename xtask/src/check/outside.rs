@@ -13,7 +13,7 @@ pub(crate) const FUZZ: &str = "fuzz";
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
 /// The fuzz targets.
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 10] = [
     "slots_state",
     "slots_ops",
     "frame",
@@ -23,6 +23,7 @@ const TARGETS: [&str; 9] = [
     "freshness",
     "lms",
     "stream",
+    "agent",
 ];
 
 /// Lints and tests.
