@@ -59,6 +59,8 @@ struct Fate {
     left: u32,
     /// Outputs until the next.
     until: u64,
+    /// Power may fail while the bootloader works, too.
+    in_boots: bool,
 }
 
 /// A device in the middle of its life, and all that is around it.
@@ -102,10 +104,16 @@ impl<'b> Life<'b> {
         };
         let left = u32::try_from(dice.below(9)).unwrap_or(0);
         let until = dice.below(250);
+        let mut flash = board.flash.reseeded(dice.roll());
+        if dice.percent(5) && !kinds.contains(&Kind::BelowFloor) {
+            // The floor is lost with the journal: this board has no guard region.
+            let journal = board.layout.journal();
+            flash.corrupt(journal.start as usize, &vec![0xA5; journal.len as usize]);
+        }
         Self {
             board,
             desk: Desk::new(postings, moods, Dice::new(dice.roll())),
-            flash: board.flash.reseeded(dice.roll()),
+            flash,
             up,
             down,
             server: Unwrap::default(),
@@ -116,10 +124,15 @@ impl<'b> Life<'b> {
             plant,
             outputs: 0,
             told: false,
-            fate: Fate { left, until },
+            fate: Fate { left, until, in_boots: true },
             quiet_at: None,
             switched: false,
         }
+    }
+
+    /// Resets it once, at this output of its agents, counted from 0, instead of whenever its seed says.
+    pub fn strike_once(&mut self, output: u64) {
+        self.fate = Fate { left: 1, until: output, in_boots: false };
     }
 
     /// Tells on standard error what happens.
@@ -187,7 +200,7 @@ impl<'b> Life<'b> {
     /// One power session.
     fn session(&mut self, cause: ResetCause) -> Ended {
         let board = self.board;
-        if self.fate.left > 0 && self.dice.percent(10) {
+        if self.fate.in_boots && self.fate.left > 0 && self.dice.percent(10) {
             // Within the bootloader, if it writes; else a little later.
             self.plan_cut(3);
         }

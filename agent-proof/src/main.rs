@@ -1,7 +1,7 @@
 //! Leads tens of thousands of lives of an agent over a bad link and counts broken promises.
 //!
 //! ```text
-//! agent-proof run                  24,000 lives; some minutes
+//! agent-proof run                  40,000 lives; some minutes
 //! agent-proof run --json           one JSON object on standard output
 //! agent-proof replay SEED          one life again, step by step
 //! ```
@@ -32,7 +32,7 @@ enum Task {
         #[arg(long)]
         json: bool,
         /// How many.
-        #[arg(long, default_value_t = 24_000)]
+        #[arg(long, default_value_t = 40_000)]
         lives: u64,
         /// Seed of the first.
         #[arg(long, default_value_t = 1)]

@@ -1,5 +1,7 @@
 //! A sample of what `agent-proof run` does, small enough for every test run.
 
+use agent_proof::board::Board;
+use agent_proof::life::Life;
 use agent_proof::plant::Plant;
 use agent_proof::progress::lead;
 use agent_proof::scenario::Kind;
@@ -27,4 +29,28 @@ fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
         "resets fall into downloads: {:?}",
         tally.refetched
     );
+}
+
+#[test]
+fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
+    let boards = Board::all();
+    let mut lives = 0;
+    for seed in 1..7 {
+        let led = |output| {
+            let mut life = Life::new(&boards, seed, Plant::None);
+            life.strike_once(output);
+            life.lead()
+        };
+        let undisturbed = led(u64::MAX);
+        for output in 0..u64::from(undisturbed.outputs) {
+            let outcome = led(output);
+            assert!(
+                outcome.finished && outcome.findings.is_empty(),
+                "{seed} {output}: {:?}",
+                outcome.findings
+            );
+            lives += 1;
+        }
+    }
+    assert!(lives > 1000, "only {lives} lives");
 }

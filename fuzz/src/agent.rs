@@ -324,9 +324,8 @@ fn session(
         if around.drain(&mut agent) == Asked::Reset {
             return Some((around.flash, ResetCause::Software, around.now));
         }
-        match step(&mut around, &mut agent, bytes)? {
-            Some(cause) => return Some((around.flash, cause, around.now)),
-            None => {}
+        if let Some(cause) = step(&mut around, &mut agent, bytes)? {
+            return Some((around.flash, cause, around.now));
         }
     }
     None
