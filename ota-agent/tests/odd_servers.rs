@@ -447,3 +447,36 @@ fn firmware_that_its_server_does_not_understand_is_rolled_back() {
     assert_eq!(device.running, 1);
     assert!(matches!(device.terminals()[..], [Stage::RolledBack { .. }]));
 }
+
+/// Slots that hold more than the image has: another plan than the one they were asked about.
+#[test]
+fn resume_point_behind_the_end_of_the_image_fails_the_job() {
+    let plan = Plan {
+        manifest: ManifestId::NONE,
+        image: 0,
+        size: 3000,
+        chunk_bytes: 1024,
+        block_bytes: 1024,
+        trial_attempts: 3,
+        confirm_window_s: 900,
+    };
+    for (block, fails) in [(2, false), (3, true), (u32::MAX, true)] {
+        let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+        let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+        let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+        assert!(matches!(agent.poll_output(0), Output::Send(_)));
+        agent.handle_input(0, Input::Message(Down::Offer { job: JOB, attempt: 1, envelope: b"any" }));
+        for answer in
+            [SlotsAnswer::Admitted(plan), SlotsAnswer::Begun(ResumePoint { leaves_held: true, block })]
+        {
+            while let Output::Event(_) = agent.poll_output(0) {}
+            agent.handle_input(0, Input::Slots(answer));
+        }
+        let code = Event::FlashFailed { code: 0x0503 };
+        let mut failed = false;
+        while let Output::Event(event) = agent.poll_output(0) {
+            failed |= event == code;
+        }
+        assert_eq!(failed, fails, "{block}");
+    }
+}
