@@ -38,6 +38,9 @@ impl Preparing {
         core.context.acknowledged = false;
         core.report(Stage::Accepted);
         let plan = self.job.plan;
+        if resume.block >= plan.chunks().div_ceil(plan.chunks_per_block()) {
+            return fail(core, FailedStage::Preparing, code::UNEXPECTED);
+        }
         let held = resume.block.saturating_mul(plan.block_bytes).min(plan.size);
         if cut_off || held > 0 {
             core.log(Event::Resumed { held, total: plan.size });
