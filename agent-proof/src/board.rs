@@ -65,10 +65,10 @@ impl Board {
         self.page.max(CHUNK)
     }
 
-    /// Bytes of the erase pages that filling one window touches: its blocks, and the one behind, which is erased first.
+    /// Bytes of the erase pages that one window fills.
     #[must_use]
     pub fn window_pages(&self) -> u32 {
-        WINDOW / self.block() * self.block() + self.block()
+        WINDOW / self.block() * self.block()
     }
 
     /// Where the image in a slot begins.

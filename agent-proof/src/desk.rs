@@ -21,6 +21,8 @@ pub struct Moods {
     pub lies: u8,
     /// It answers something else altogether.
     pub strange: u8,
+    /// It offers once more what has ended.
+    pub forgets: u8,
 }
 
 /// One job.
@@ -48,8 +50,12 @@ pub struct Desk {
     pub postings: Vec<Posting>,
     /// Every report stored: repeated ones are stored once.
     pub reports: Vec<Report>,
+    /// Reports under the number of another one.
+    pub misnumbered: Vec<Report>,
     /// Polls answered with nothing to do since the last job was closed.
     pub idle_polls: u32,
+    /// The job that was offered last.
+    offered: Option<usize>,
     moods: Moods,
     dice: Dice,
 }
@@ -81,7 +87,15 @@ impl Desk {
     /// A server with these jobs.
     #[must_use]
     pub const fn new(postings: Vec<Posting>, moods: Moods, dice: Dice) -> Self {
-        Self { postings, reports: Vec::new(), idle_polls: 0, moods, dice }
+        Self {
+            postings,
+            reports: Vec::new(),
+            misnumbered: Vec::new(),
+            idle_polls: 0,
+            offered: None,
+            moods,
+            dice,
+        }
     }
 
     /// Whether it waits for no word about any job.
@@ -120,13 +134,33 @@ impl Desk {
         if self.dice.percent(self.moods.strange) {
             return Down::Ack { seq: 0 };
         }
-        let open = self.postings.iter_mut().find(|posting| !posting.closed && !posting.is_withdrawn());
-        let Some(posting) = open else {
+        let forgotten = if self.dice.percent(self.moods.forgets) { self.ended() } else { None };
+        let open = self.postings.iter().position(|posting| !posting.closed && !posting.is_withdrawn());
+        let chosen = forgotten.or(open.filter(|open| !self.is_tested(*open)));
+        let Some((index, posting)) = chosen.and_then(|index| Some((index, self.postings.get_mut(index)?)))
+        else {
             self.idle_polls += 1;
             return Down::Idle { retry_after_ms: 0 };
         };
+        self.offered = Some(index);
         posting.note();
         Down::Offer { job: posting.job, attempt: posting.attempt, envelope: &posting.release.envelope }
+    }
+
+    /// Whether the image of a job was on trial: it answers for itself, or the one does that runs after it.
+    fn is_tested(&self, index: usize) -> bool {
+        self.postings.get(index).is_some_and(|posting| {
+            let of = |report: &&Report| report.job == posting.job && report.attempt == posting.attempt;
+            self.reports.iter().filter(of).any(|report| report.stage == Stage::Testing)
+        })
+    }
+
+    /// The job that was offered last, if it has ended in a way that a device remembers, or comes to again.
+    fn ended(&self) -> Option<usize> {
+        let index = self.offered?;
+        let posting = self.postings.get(index).filter(|posting| posting.closed)?;
+        let report = self.terminals(posting.job, posting.attempt).next()?;
+        (!matches!(report.stage, Stage::RolledBack { .. })).then_some(index)
     }
 
     fn report(&mut self, report: Report) -> Down<'_> {
@@ -139,11 +173,13 @@ impl Desk {
         let Some(posting) = self.postings.iter_mut().find(|posting| posting.job == report.job) else {
             return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
         };
-        let same = |known: &Report| {
+        let same = |known: &&Report| {
             (known.job, known.attempt, known.seq) == (report.job, report.attempt, report.seq)
         };
-        if !self.reports.iter().any(same) {
-            self.reports.push(report);
+        match self.reports.iter().find(same) {
+            Some(known) if known.stage != report.stage => self.misnumbered.push(report),
+            Some(_) => {}
+            None => self.reports.push(report),
         }
         posting.note();
         if report.stage.is_terminal() && report.attempt == posting.attempt {

@@ -1,6 +1,6 @@
 //! Faults planted on purpose: each must be noticed, or the rig proves nothing.
 
-use ota_agent::{BootReport, SlotWork, SlotsAnswer};
+use ota_agent::{BootReport, Context, Progress, SlotWork, SlotsAnswer};
 use ota_manifest::wire::{Down, Report, Up};
 use ota_slots::{OPAQUE, SlotId};
 
@@ -20,6 +20,8 @@ pub enum Plant {
     SkipsRecords,
     /// Every repetition of a report gets a number of its own.
     Renumbers,
+    /// It forgets at every reset which numbers it has given to reports.
+    ForgetsNumbers,
     /// No timeout is ever handed in.
     HasNoClock,
     /// The slot is wiped at every reset.
@@ -34,11 +36,12 @@ pub enum Plant {
 
 impl Plant {
     /// All of them, each with what it must be noticed as.
-    pub const ALL: [(Self, Fault); 9] = [
+    pub const ALL: [(Self, Fault); 10] = [
         (Self::ForgetsContext, Fault::WrongTerminal),
         (Self::TakesAnyChunk, Fault::WrongTerminal),
         (Self::SkipsRecords, Fault::WrongTerminal),
         (Self::Renumbers, Fault::DoubleTerminal),
+        (Self::ForgetsNumbers, Fault::Misnumbered),
         (Self::HasNoClock, Fault::Stuck),
         (Self::LosesSlot, Fault::Refetched),
         (Self::AltersAfterProof, Fault::Unproven),
@@ -56,6 +59,14 @@ impl Plant {
     ) {
         match self {
             Self::ForgetsContext if reboots > 0 => report.opaque = [0; OPAQUE],
+            Self::ForgetsNumbers => {
+                let mut context = Context::decode(&report.opaque);
+                // Of a job that has ended the number is that of its last report, which is repeated.
+                if context.progress == Progress::UnderWay {
+                    context.seq = 0;
+                }
+                report.opaque = context.encode();
+            }
             Self::LosesSlot => flash.corrupt(board.image_at(running.other()), &[0xFF; 32]),
             _ => {}
         }

@@ -146,7 +146,8 @@ pub struct Facts {
     pub requested: bool,
     /// Its image changed in the slot before it was booted.
     pub rotted: bool,
-    /// Resets during its trial that were not the supply's fault: each costs an attempt.
+    /// Resets during its trial that were neither the supply's fault nor the agent's wish within the confirm window: each
+    /// costs an attempt.
     pub attempts_lost: u32,
 }
 

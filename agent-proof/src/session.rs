@@ -17,6 +17,9 @@ use crate::witness::{Done, Fault};
 /// Outputs at one point of virtual time, at most.
 const MOST_AT_ONCE: u32 = 100;
 
+/// The confirm window of every release here, ms.
+const CONFIRM_WINDOW_MS: u64 = 900_000;
+
 /// A device that is switched on.
 pub(crate) struct Session<'s, 'b, 'w> {
     life: &'s mut Life<'b>,
@@ -106,7 +109,11 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         match self.agent.poll_output(now) {
             Output::Wait => return self.wait(strikes),
             Output::Event(event) => self.life.say(|| format!("- {event:?}")),
-            Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
+            Output::Reset => {
+                // On trial it may give up at the end of its window, or once it has found itself unfit.
+                self.life.early = now < CONFIRM_WINDOW_MS;
+                return Some(Ended::Reset(ResetCause::Software));
+            }
             Output::Slots(work) => {
                 self.life.say(|| format!("{work:?}").chars().take(70).collect());
                 let cut = strikes.then(|| self.life.dice.below(4));

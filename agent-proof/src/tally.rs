@@ -25,8 +25,9 @@ pub struct Tally {
     pub outputs: u64,
     /// Virtual time, ms.
     pub virtual_ms: u64,
-    /// The most that was fetched again because of one reset, by what may be: bytes.
-    pub refetched: BTreeMap<u32, u32>,
+    /// The most that was fetched again because of one reset: of downloads that went on (0) and that began anew (1), by what
+    /// may be, bytes.
+    pub refetched: BTreeMap<(u8, u32), u32>,
     /// Jobs of each kind.
     pub kinds: BTreeMap<Kind, u64>,
     /// What happened to packets, both ways.
@@ -43,9 +44,10 @@ impl Tally {
         self.finished += u64::from(outcome.finished);
         self.outputs += u64::from(outcome.outputs);
         self.virtual_ms += outcome.took_ms;
-        let (most, bound) = outcome.refetched;
-        let known = self.refetched.entry(bound).or_default();
-        *known = most.max(*known);
+        for (kind, (most, bound)) in (0..).zip(outcome.refetched) {
+            let known = self.refetched.entry((kind, bound)).or_default();
+            *known = most.max(*known);
+        }
         outcome.kinds.iter().for_each(|kind| *self.kinds.entry(*kind).or_default() += 1);
         outcome.mishaps.iter().for_each(|mishaps| add(&mut self.mishaps, mishaps));
         self.blame(seed, &outcome.findings);
@@ -106,23 +108,23 @@ impl Tally {
         })
     }
 
-    /// One JSON object. Of the bytes fetched again, those of the board that came closest to what it may.
+    /// One JSON object. Bytes fetched again: of downloads that went on, on the board that came closest to what it may.
     #[must_use]
     pub fn figures(&self, seconds: f64) -> Map<String, Value> {
-        let closest =
-            self.refetched.iter().max_by_key(|(bound, most)| i64::from(**most) - i64::from(**bound));
-        let (bound, most) = closest.map_or((0, 0), |(bound, most)| (*bound, *most));
+        let most = |kind: u8| self.refetched.iter().filter(move |((of, _), _)| *of == kind);
+        let closest = most(0).max_by_key(|((_, bound), most)| i64::from(**most) - i64::from(*bound));
+        let (bound, refetched) = closest.map_or((0, 0), |((_, bound), most)| (*bound, *most));
         let mut figures = Map::new();
         figures.insert("lossy_runs".into(), self.lives.into());
         figures.insert("reboots".into(), self.reboots.into());
         figures.insert("finished".into(), self.finished.into());
-        figures.insert("refetched_bytes_max".into(), most.into());
+        figures.insert("refetched_bytes_max".into(), refetched.into());
         figures.insert("window_pages_bytes".into(), bound.into());
         for fault in Fault::ALL {
             figures.insert(fault.name().into(), self.of(fault).into());
         }
-        let boards = self.refetched.iter().map(|(bound, most)| (bound.to_string(), json!(most))).collect();
-        figures.insert("refetched_bytes_max_by_window_pages_bytes".into(), Value::Object(boards));
+        let anew = most(1).map(|((_, bound), most)| (bound.to_string(), json!(most))).collect();
+        figures.insert("refetched_bytes_max_of_downloads_begun_anew_by_bound".into(), Value::Object(anew));
         figures.insert("outputs".into(), self.outputs.into());
         figures.insert("virtual_days".into(), (self.virtual_ms / (24 * 3600 * 1000)).into());
         let packets = self.mishaps;

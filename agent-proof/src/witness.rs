@@ -16,6 +16,8 @@ pub enum Fault {
     WrongTerminal,
     /// A job ended twice.
     DoubleTerminal,
+    /// Two different reports of one attempt have the same number.
+    Misnumbered,
     /// A wait without a time limit, a loop, or no end.
     Stuck,
     /// An image was made pending, or run, that is not a proven release.
@@ -34,9 +36,10 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WrongTerminal,
         Self::DoubleTerminal,
+        Self::Misnumbered,
         Self::Stuck,
         Self::Unproven,
         Self::WentBack,
@@ -52,6 +55,7 @@ impl Fault {
         match self {
             Self::WrongTerminal => "wrong_terminal",
             Self::DoubleTerminal => "double_terminal",
+            Self::Misnumbered => "misnumbered",
             Self::Stuck => "stuck",
             Self::Unproven => "unproven",
             Self::WentBack => "went_back",
@@ -94,8 +98,10 @@ pub struct Witness {
     /// Of each chunk of the attempt under way: the power session in which it was last in the device.
     known: BTreeMap<u32, u32>,
     attempt: (usize, u8),
-    /// Bytes fetched again because of the reset that ended each power session.
-    refetched: BTreeMap<u32, u32>,
+    /// The download goes on behind blocks that are held; if not, it has begun anew.
+    goes_on: bool,
+    /// Bytes fetched again because of the reset that ended each power session, and whether the download began anew then.
+    refetched: BTreeMap<u32, (u32, bool)>,
 }
 
 impl Witness {
@@ -113,6 +119,7 @@ impl Witness {
             stored: 0,
             known: BTreeMap::new(),
             attempt: (usize::MAX, 0),
+            goes_on: false,
             refetched: BTreeMap::new(),
         }
     }
@@ -128,10 +135,11 @@ impl Witness {
         (self.proven, self.cancelled) = (false, false);
     }
 
-    /// The most that was fetched again because of one reset, bytes.
+    /// The most that was fetched again because of one reset, of downloads that went on or that began anew; bytes.
     #[must_use]
-    pub fn refetched(&self) -> u32 {
-        self.refetched.values().copied().max().unwrap_or(0)
+    pub fn refetched(&self, begun_anew: bool) -> u32 {
+        let of = self.refetched.values().filter(|(_, anew)| *anew == begun_anew);
+        of.map(|(bytes, _)| *bytes).max().unwrap_or(0)
     }
 
     /// An offer reaches the agent.
@@ -155,7 +163,9 @@ impl Witness {
             if let Some(session) = self.known.insert(number, self.reboots)
                 && session < self.reboots
             {
-                *self.refetched.entry(session).or_default() += u32::try_from(chunk.len()).unwrap_or(CHUNK);
+                let (bytes, anew) = self.refetched.entry(session).or_default();
+                *bytes += u32::try_from(chunk.len()).unwrap_or(CHUNK);
+                *anew |= !self.goes_on;
             }
         }
     }
@@ -192,17 +202,21 @@ impl Witness {
     pub fn after(&mut self, work: Done, answer: &SlotsAnswer, board: &Board) {
         match (work, answer) {
             (Done::Other, SlotsAnswer::Begun(resume)) => {
-                let block = resume.block + u32::from(resume.leaves_held);
-                let held = block * (board.block() / CHUNK);
+                self.goes_on = resume.leaves_held;
+                let per_block = board.block() / CHUNK;
+                let loaded = resume.block * per_block;
+                // The block at which it goes on is there as well; it is read, and written anew.
+                let held = loaded + if resume.leaves_held { per_block } else { 0 };
                 if self.stored * CHUNK > held * CHUNK + WINDOW.max(2 * board.block()) {
                     self.find(
                         Fault::WentBack,
                         format!("{} chunks were stored, {held} are held", self.stored),
                     );
                 }
-                self.known.extend((0..held).map(|chunk| (chunk, self.reboots)));
+                self.known.extend((0..loaded).map(|chunk| (chunk, self.reboots)));
                 self.stored = held;
             }
+            (Done::Load(chunk), SlotsAnswer::Done) => drop(self.known.insert(chunk, self.reboots)),
             (Done::Store(chunk), SlotsAnswer::Done) => self.stored = self.stored.max(chunk + 1),
             (Done::Finish, SlotsAnswer::Finished(_)) => self.proven = true,
             (Done::Finish, _) => {
@@ -215,6 +229,9 @@ impl Witness {
 
     /// Holds the end of a life against what it had to be.
     pub fn judge(&mut self, desk: &Desk) {
+        if let Some(report) = desk.misnumbered.first() {
+            self.find(Fault::Misnumbered, format!("{report:?}"));
+        }
         for (job, posting) in desk.postings.iter().enumerate() {
             for attempt in 1..=posting.attempt {
                 let terminals: Vec<&Report> = desk.terminals(posting.job, attempt).collect();
@@ -250,6 +267,8 @@ impl Witness {
 /// Slot work, as far as the witness has to know it afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
+    /// A chunk was to be read.
+    Load(u32),
     /// A chunk was to be stored.
     Store(u32),
     /// The image was to be proven.
@@ -267,6 +286,7 @@ impl Done {
     #[must_use]
     pub const fn of(work: &SlotWork<'_>) -> Self {
         match work {
+            SlotWork::LoadChunk { chunk, .. } => Self::Load(*chunk),
             SlotWork::StoreChunk { chunk, .. } => Self::Store(*chunk),
             SlotWork::Finish => Self::Finish,
             SlotWork::RequestBoot { .. } => Self::Request,

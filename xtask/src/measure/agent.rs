@@ -12,9 +12,10 @@ const ARGS: [&str; 2] = ["run", "--json"];
 /// Lives, at least.
 const LIVES: u64 = 20_000;
 /// What must never have happened.
-const NEVER: [&str; 9] = [
+const NEVER: [&str; 10] = [
     "wrong_terminal",
     "double_terminal",
+    "misnumbered",
     "stuck",
     "unproven",
     "went_back",
