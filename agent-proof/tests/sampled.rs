@@ -35,7 +35,7 @@ fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
 fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
     let boards = Board::all();
     let mut lives = 0;
-    for seed in 1..7 {
+    for seed in 1..5 {
         let led = |output| {
             let mut life = Life::new(&boards, seed, Plant::None);
             life.strike_once(output);
@@ -52,5 +52,5 @@ fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
             lives += 1;
         }
     }
-    assert!(lives > 1000, "only {lives} lives");
+    assert!(lives > 500, "only {lives} lives");
 }
