@@ -82,7 +82,8 @@ pub struct Life<'b> {
     pub(crate) loose: bool,
     pub(crate) outputs: u32,
     pub(crate) told: bool,
-    /// The agent itself has ended this power session, before any window was over: that excuses no rollback.
+    /// The agent itself has ended this power session, before any window was over or without a word to the server: that
+    /// excuses no rollback.
     pub(crate) early: bool,
     fate: Fate,
     /// Polls with nothing to do at which the life is over; the first time, it is switched off and on once more.

@@ -37,6 +37,8 @@ pub(crate) struct Session<'s, 'b, 'w> {
     times: u32,
     /// Until when the agent waits for the answer, virtual time in ms.
     waits_until: u64,
+    /// It has sent a report.
+    reported: bool,
     booted_at: u64,
     verdict_at: Option<(u64, bool)>,
     bell_at: u64,
@@ -74,6 +76,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             asked: (first, None),
             times: 0,
             waits_until: 0,
+            reported: false,
             booted_at: life.now,
             verdict_at: None,
             bell_at,
@@ -110,8 +113,8 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             Output::Wait => return self.wait(strikes),
             Output::Event(event) => self.life.say(|| format!("- {event:?}")),
             Output::Reset => {
-                // On trial it may give up at the end of its window, or once it has found itself unfit.
-                self.life.early = now < CONFIRM_WINDOW_MS;
+                // On trial it may give up at the end of its window, if it has tried to reach the server.
+                self.life.early = now < CONFIRM_WINDOW_MS || !self.reported;
                 return Some(Ended::Reset(ResetCause::Software));
             }
             Output::Slots(work) => {
@@ -163,6 +166,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
     }
 
     fn send(&mut self, up: Up) {
+        self.reported |= matches!(up, Up::Report(_));
         self.times = if self.asked.1 == Some(up) { self.times + 1 } else { 0 };
         self.asked = (self.asked.0.wrapping_add(1), Some(up));
         self.waits_until = self.life.now + u64::from(Config::default().request_timeout_ms);
