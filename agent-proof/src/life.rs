@@ -80,6 +80,8 @@ pub struct Life<'b> {
     pub(crate) plant: Plant,
     /// Late answers of other questions reach the agent as well: a transport without correlation.
     pub(crate) loose: bool,
+    /// Downloads and restarts wait for gates, which open and close by these dice.
+    pub(crate) gates: Option<Dice>,
     pub(crate) outputs: u32,
     pub(crate) told: bool,
     /// The agent itself has ended this power session, before any window was over or without a word to the server: that
@@ -123,6 +125,7 @@ impl<'b> Life<'b> {
             down,
             server: Unwrap::default(),
             loose: dice.percent(25),
+            gates: seed.is_multiple_of(3).then(|| Dice::new(!seed)),
             dice,
             now: 0,
             witness: Witness::new(kinds.len()),

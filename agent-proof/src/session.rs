@@ -1,7 +1,8 @@
 //! One power session: the agent's loop, as a device runs it, in virtual time.
 
 use ota_agent::{
-    Agent, Bench, BootReport, Buffers, Config, Input, Output, SlotDriver, SlotWork, SlotsAnswer, Started,
+    Agent, Bench, BootReport, Buffers, Config, Gates, Input, Output, SlotDriver, SlotWork, SlotsAnswer,
+    Started,
 };
 use ota_manifest::wire::{Down, Object, ResetCause, Up, decode, encode};
 use ota_manifest::{JobId, Version};
@@ -42,6 +43,8 @@ pub(crate) struct Session<'s, 'b, 'w> {
     booted_at: u64,
     verdict_at: Option<(u64, bool)>,
     bell_at: u64,
+    /// When gates open or close, if this device has any.
+    gates_at: u64,
     at_once: u32,
 }
 
@@ -54,7 +57,17 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         buffer: [u8; WORK_BUFFER],
         buffers: Buffers<'w>,
     ) -> Self {
-        let config = Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() };
+        let (download_gates, restart_gates) = match life.gates {
+            Some(_) => (Gates::BATTERY, Gates::USER.with(Gates::WINDOW)),
+            None => (Gates::NONE, Gates::NONE),
+        };
+        let config = Config {
+            version: Version::new(1, 0, 0),
+            poll_interval_ms: 60_000,
+            download_gates,
+            restart_gates,
+            ..Config::default()
+        };
         // The device's own clock begins anew at every reset.
         let agent = Agent::new(config, report, life.dice.roll(), buffers, 0);
         let on_trial = (report.started == Started::Trial).then_some(life.witness.on_trial).flatten();
@@ -80,9 +93,26 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             booted_at: life.now,
             verdict_at: None,
             bell_at,
+            gates_at: life.gates.as_mut().map_or(u64::MAX, |dice| life.now + dice.below(60_000)),
             at_once: 0,
             life,
         }
+    }
+
+    /// Gates open or close; more often they open, or nothing would ever be done.
+    fn turn_gates(&mut self) {
+        let now = self.now();
+        let Some(dice) = &mut self.life.gates else { return };
+        self.gates_at = self.life.now + dice.below(900_000);
+        let open = dice.pick(&[
+            Gates::ALL,
+            Gates::ALL,
+            Gates::ALL,
+            Gates::BATTERY,
+            Gates::USER.with(Gates::WINDOW),
+            Gates::NONE,
+        ]);
+        self.agent.handle_input(now, Input::Gates(open));
     }
 
     fn now(&self) -> u64 {
@@ -198,7 +228,8 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             return Some(Ended::Over);
         }
         let verdict = self.verdict_at.map(|(at, _)| at);
-        let others = [self.life.up.next_at(), self.life.down.next_at(), verdict, Some(self.bell_at)];
+        let (bell, gates) = (Some(self.bell_at), Some(self.gates_at));
+        let others = [self.life.up.next_at(), self.life.down.next_at(), verdict, bell, gates];
         let next = others.into_iter().flatten().fold(due, u64::min).max(self.life.now);
         if strikes {
             self.life.now += self.life.dice.below(next - self.life.now + 1);
@@ -212,6 +243,9 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         self.listen();
         if let Some(bites) = self.look_at_self_test() {
             return Some(bites);
+        }
+        if self.life.now >= self.gates_at {
+            self.turn_gates();
         }
         let now = self.now();
         if self.life.now >= self.bell_at {
@@ -277,7 +311,10 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
     /// Tells the witness.
     fn note(&mut self, down: &Down<'_>) {
         match *down {
-            Down::Offer { job, attempt, .. } if matches!(self.asked.1, Some(Up::Poll(_))) => {
+            // A second answer to the same question tells the agent nothing.
+            Down::Offer { job, attempt, .. }
+                if matches!(self.asked.1, Some(Up::Poll(_))) && self.life.now < self.waits_until =>
+            {
                 let posting = self.life.desk.postings.iter().position(|posting| posting.job == job);
                 if let Some(index) = posting {
                     self.life.witness.offer(index, attempt);

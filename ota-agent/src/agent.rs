@@ -88,6 +88,8 @@ pub(crate) struct Core<'b> {
     open: Gates,
     /// When the server is to hear again that the update is held, ms; `None` while it is not.
     held_until: Option<u64>,
+    /// A record of this boot is in the journal: the next boot numbers its reports above those of this one.
+    pub(crate) recorded: bool,
 }
 
 // Never inlined: laid out inside the caller's loop, these functions take 1.1 KB more.
@@ -117,6 +119,7 @@ impl<'b> Agent<'b> {
             fruitless: 0,
             open: Gates::NONE,
             held_until: None,
+            recorded: false,
         };
         let state = Some(first_state(&mut core, now));
         Self { core, state, under_way: UnderWay::Nothing }
@@ -166,14 +169,26 @@ impl<'b> Agent<'b> {
         if !matches!(self.under_way, UnderWay::Nothing) {
             return Output::Wait;
         }
+        let step = self.state.as_ref().and_then(State::step);
+        let held = self.core.is_held(now, step);
+        if held {
+            self.core.keep_in_touch(now, self.state.as_ref().and_then(State::stage));
+        }
+        if let Some(event) = self.core.next_log() {
+            return Output::Event(event);
+        }
         let deadline = now.saturating_add(u64::from(self.core.config.request_timeout_ms));
         if let Some(report) = self.core.outbox.filter(|_| now >= self.core.paused_until) {
             self.under_way = UnderWay::Report { deadline, report };
             return Output::Send(Up::Report(report));
         }
         let Some(state) = &self.state else { return Output::Wait };
-        if self.core.is_held(now, state.step()) {
-            return self.core.next_log().map_or(Output::Wait, Output::Event);
+        if held && self.core.recorded {
+            return Output::Wait;
+        }
+        if held {
+            self.under_way = UnderWay::Slots;
+            return Output::Slots(SlotWork::Save { context: self.core.context_now().encode() });
         }
         if let Some(Load { chunk, at, len }) = state.load() {
             self.under_way = UnderWay::Slots;
@@ -225,12 +240,7 @@ impl<'b> Agent<'b> {
         if late {
             self.link_lost();
         }
-        self.change(|state, core| {
-            if core.is_silent(now) {
-                core.report_again(state.stage());
-            }
-            state.timeout(now)
-        });
+        self.change(|state, _| state.timeout(now));
         if matches!(&self.state, Some(State::Testing(testing)) if testing.is_over()) {
             // Whatever is still under way, a self-test or an unanswered report, comes too late.
             self.under_way = UnderWay::Nothing;
@@ -410,25 +420,23 @@ impl Core<'_> {
     }
 
     fn next_word(&self, now: u64) -> u64 {
-        now.saturating_add(u64::from(self.config.poll_interval_ms))
+        now.saturating_add(u64::from(self.config.poll_interval_ms.max(1)))
     }
 
-    /// Whether it is time to tell the server again; asked once.
-    fn is_silent(&mut self, now: u64) -> bool {
-        let silent = self.held_until.is_some_and(|until| now >= until);
-        if silent {
-            self.held_until = Some(self.next_word(now));
+    /// Says once more how far the job has come, if it is time, under a new number. Not before the journal holds these
+    /// numbers; and as they are limited and a boot's last words come first, the device is silent when they run out, and
+    /// the server decides.
+    fn keep_in_touch(&mut self, now: u64, stage: Option<Stage>) {
+        if self.held_until.is_none_or(|until| now < until) {
+            return;
         }
-        silent
-    }
-
-    /// Says once more how far the job has come, under a new number. The numbers of a boot are limited, and its last words
-    /// come first: when they run out the device is silent, and the server decides.
-    fn report_again(&mut self, stage: Option<Stage>) {
+        self.held_until = Some(self.next_word(now));
         if let Some(stage) = stage
+            && self.recorded
             && self.seq < self.terminal_seq.saturating_sub(SEQ_RESERVE)
         {
-            self.report(stage);
+            self.queue(stage, self.seq);
+            self.seq += 1;
         }
     }
 
@@ -453,6 +461,10 @@ impl Core<'_> {
 
     fn enqueue(&mut self, stage: Stage, seq: u32) {
         self.log(Event::Reached(stage));
+        self.queue(stage, seq);
+    }
+
+    fn queue(&mut self, stage: Stage, seq: u32) {
         self.outbox = Some(Report { job: self.context.job, attempt: self.context.attempt, seq, stage });
     }
 

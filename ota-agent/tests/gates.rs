@@ -104,3 +104,31 @@ fn gates_are_closed_until_somebody_says_otherwise() {
     device.live();
     assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
 }
+
+#[test]
+fn device_that_is_held_and_cut_off_keeps_time_limits_that_lie_ahead() {
+    static OPENS: [(u64, Gates); 1] = [(40 * MINUTE, Gates::USER)];
+    let mut device = device(Gates::NONE, Gates::USER, &OPENS);
+    device.stop_at = MINUTE / 2;
+    assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
+    // The rig fails on a wait that is over.
+    (device.stop_at, device.lost_requests) = (u64::MAX, 25);
+    device.live();
+    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+}
+
+#[test]
+fn reports_of_a_device_that_is_reset_while_it_is_held_are_numbered_on() {
+    static OPENS: [(u64, Gates); 1] = [(30 * MINUTE, Gates::ALL)];
+    let mut device = device(Gates::BATTERY, Gates::NONE, &OPENS);
+    for stop_at in [5, 10, 20] {
+        device.stop_at = stop_at * MINUTE;
+        assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
+    }
+    device.stop_at = u64::MAX;
+    device.live();
+    assert_eq!(device.terminals(), [Stage::Confirmed]);
+    let reports: Vec<(u32, Stage)> = device.server.reports().iter().map(|r| (r.seq, r.stage)).collect();
+    assert!(reports.len() > 25);
+    assert!(reports.is_sorted_by(|before, after| before.0 < after.0), "{reports:?}");
+}

@@ -25,6 +25,11 @@ impl Preparing {
     pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
             SlotsAnswer::Begun(resume) => self.begun(core, resume),
+            // What is said while a gate is closed has its numbers in the journal first.
+            SlotsAnswer::Done if !core.recorded => {
+                core.recorded = true;
+                State::Preparing(self)
+            }
             SlotsAnswer::Refused { refusal, code } => refuse(core, refusal, code),
             SlotsAnswer::Failed { code } => fail(core, FailedStage::Preparing, code),
             _ => fail(core, FailedStage::Preparing, code::UNEXPECTED),
@@ -36,6 +41,7 @@ impl Preparing {
         let cut_off = core.context.progress == Progress::UnderWay;
         core.context.progress = Progress::UnderWay;
         core.context.acknowledged = false;
+        core.recorded = true;
         core.report(Stage::Accepted);
         let plan = self.job.plan;
         if resume.block >= plan.chunks().div_ceil(plan.chunks_per_block()) {
