@@ -5,13 +5,14 @@
 //! device:  bits 0, 1  confirmed, on trial, rolled back, on trial with a lost journal
 //!          bit 2      the journal holds the agent's bytes of the input, not its own
 //!          bit 3      a trial needs no server; bit 4  it does not ask at boot; bits 5, 6  pages in its window
+//!          bit 7      a download waits for the battery, a restart for the user
 //! step:    number u8, and what it needs
 //! ```
 //! Slot work is always done, on simulated flash; what the agent is told of it is another matter.
 
 use ota_agent::sim::ScriptedServer;
 use ota_agent::{
-    Agent, Bench, BootReport, Buffers, Config, Input, Output, Plan, SlotDriver, SlotWork, SlotsAnswer,
+    Agent, Bench, BootReport, Buffers, Config, Gates, Input, Output, Plan, SlotDriver, SlotWork, SlotsAnswer,
 };
 use ota_manifest::wire::{Down, Fetch, Object, Refusal, Up, decode};
 use ota_manifest::{JobId, ManifestId, ResetCause};
@@ -311,8 +312,13 @@ fn session(
     bytes: &mut Bytes<'_>,
     mut around: Device<'_>,
 ) -> Option<(LabFlash, ResetCause, u64)> {
-    let config =
-        Config { confirm_needs_server: device & 8 == 0, ask_at_boot: device & 16 == 0, ..Config::default() };
+    let config = Config {
+        confirm_needs_server: device & 8 == 0,
+        ask_at_boot: device & 16 == 0,
+        download_gates: if device & 128 == 0 { Gates::NONE } else { Gates::BATTERY },
+        restart_gates: if device & 128 == 0 { Gates::NONE } else { Gates::USER },
+        ..Config::default()
+    };
     let mut report = around.report;
     if device & 4 != 0 {
         report.opaque = *context;
@@ -333,7 +339,7 @@ fn session(
 
 /// One step; `None` if the input is over, a cause if the device is reset.
 fn step(around: &mut Device<'_>, agent: &mut Agent<'_>, bytes: &mut Bytes<'_>) -> Option<Option<ResetCause>> {
-    match bytes.next()? % 12 {
+    match bytes.next()? % 13 {
         0..=2 => around.honest(agent),
         3 => around.odd_answer(agent, bytes)?,
         4 => around.odd_chunks(agent, bytes)?,
@@ -365,7 +371,11 @@ fn step(around: &mut Device<'_>, agent: &mut Agent<'_>, bytes: &mut Bytes<'_>) -
                 around.asked = Asked::Nothing;
             }
         }
-        _ => return Some(Some(CAUSES[usize::from(bytes.next()? % 3)])),
+        11 => return Some(Some(CAUSES[usize::from(bytes.next()? % 3)])),
+        _ => {
+            let open = [Gates::ALL, Gates::NONE, Gates::BATTERY, Gates::USER];
+            agent.handle_input(around.now, Input::Gates(open[usize::from(bytes.next()? % 4)]));
+        }
     }
     Some(None)
 }
