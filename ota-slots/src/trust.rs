@@ -284,7 +284,8 @@ impl Machine for Adopt<'_> {
 }
 
 impl Guard {
-    /// Writes the second copy of the adopted trust document, if power failed before it was there; otherwise nothing.
+    /// Writes the second copy of the adopted trust document, if power failed before it was there; otherwise nothing. A first
+    /// copy that has rotted since is written before.
     /// `envelope` is what [`Self::read_trust`] has read.
     #[must_use]
     pub fn mend_trust<'a>(&'a mut self, layout: &'a Layout, envelope: &'a [u8]) -> MendTrust<'a> {
@@ -294,7 +295,7 @@ impl Guard {
         }
         let (kept, floor) = (self.kept, self.floor());
         let mut keep = Keep::new(layout, self, envelope, kept, floor);
-        keep.doing = keep.erase(Copy::Second);
+        keep.doing = Doing::Looking(None);
         MendTrust(Some(keep))
     }
 }
@@ -327,6 +328,9 @@ struct Keep<'a> {
 
 #[derive(Debug)]
 enum Doing<'a> {
+    /// Whether the first copy, by the guard's count the only one, still holds the document, from this byte on. If it has
+    /// rotted, the envelope came from the second, which must not be erased before the first is whole again.
+    Looking(Option<usize>),
     Erasing(ErasePages, Copy),
     Writing(WriteBytes<'a>, Copy),
     ReadingBack(usize, Copy),
@@ -390,6 +394,27 @@ impl<'a> Keep<'a> {
         (next < self.envelope.len()).then(|| self.read_back(next, copy))
     }
 
+    /// Looks at the next piece of the first copy; what is to be done once it is known.
+    fn look(&mut self, buffer: &[u8], looked: Option<usize>, last: Outcome) -> Result<Doing<'a>, Step<Done>> {
+        let next = match looked {
+            None => 0,
+            Some(from) => {
+                let rest = self.envelope.get(from..).unwrap_or(&[]);
+                let piece = rest.len().min(PIECE);
+                if last.is_err() || buffer.get(..piece) != rest.get(..piece) {
+                    return Ok(self.erase(Copy::First));
+                }
+                from + piece
+            }
+        };
+        if next >= self.envelope.len() {
+            return Ok(self.erase(Copy::Second));
+        }
+        self.doing = Doing::Looking(Some(next));
+        let (at, _) = self.place(Copy::First);
+        Err(read_at(at, next, (self.envelope.len() - next).min(PIECE)))
+    }
+
     fn read_back(&mut self, from: usize, copy: Copy) -> Step<Done> {
         self.doing = Doing::ReadingBack(from, copy);
         let (at, _) = self.place(copy);
@@ -404,6 +429,13 @@ impl Machine for Keep<'_> {
         let mut last = last;
         loop {
             let next = match &mut self.doing {
+                Doing::Looking(looked) => {
+                    let looked = *looked;
+                    match self.look(buffer, looked, last) {
+                        Ok(doing) => Ok(doing),
+                        Err(step) => return step,
+                    }
+                }
                 Doing::Erasing(erase, copy) => {
                     let copy = *copy;
                     drive!(erase, buffer, last).map(|()| self.write(copy)).map_err(AdoptError::Flash)

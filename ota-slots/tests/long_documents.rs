@@ -324,6 +324,58 @@ mod decay {
     }
 }
 
+mod mending {
+    use super::*;
+
+    /// Both copies are whole and the guard knows of one: power failed before the last cell. Then the one it knows rots.
+    fn rotten() -> Device {
+        let next = document(2);
+        let before = Device::new();
+        let mut undisturbed = before.reseeded(1);
+        undisturbed.offer(&next).unwrap();
+        let _ = undisturbed.boot();
+        let last_cell = undisturbed.flash.operations() - 1;
+        let mut device = before.reseeded(1);
+        device.flash.cut(Cut { operation: last_cell, mode: CutMode::Before });
+        device.offer(&next).unwrap();
+        let _ = device.boot();
+        assert!(device.flash.cut_fired());
+        device.flash.power_on();
+        // The document is in force, and one that follows nothing waits no more.
+        device.flash.corrupt(INBOX, &vec![0xFF; LIMIT]);
+        device.flash.flip(8 * (KEPT + 1000));
+        device
+    }
+
+    #[test]
+    fn copy_that_was_read_is_not_erased_before_the_other_is_whole() {
+        let before = rotten();
+        let mut undisturbed = before.reseeded(1);
+        assert_eq!(undisturbed.boot(), Some((2, None)));
+        let operations = undisturbed.flash.operations();
+        assert!(operations > 10, "{operations}: both copies are written");
+        for operation in 0..operations {
+            for mode in CutMode::ALL {
+                let cut = Cut { operation, mode };
+                let mut device = before.reseeded(operation as u64);
+                device.flash.cut(cut);
+                let _ = device.boot();
+                assert!(device.flash.cut_fired(), "{cut:?}");
+                device.flash.power_on();
+                for _ in 0..2 {
+                    assert_eq!(device.boot(), Some((2, None)), "{cut:?}");
+                }
+            }
+        }
+        // And then each serves alone.
+        for copy in [KEPT, KEPT + LIMIT] {
+            let mut device = undisturbed.reseeded(1);
+            device.flash.flip(8 * (copy + 1000));
+            assert_eq!(device.boot(), Some((2, None)));
+        }
+    }
+}
+
 /// Version 2 has withdrawn the laboratory's release key. Who lends too little memory gets to know, and no old keys.
 mod memory {
     use super::*;
