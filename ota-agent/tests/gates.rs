@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Device, Ended, Firmware, JOB};
-use ota_agent::{Event, Gates};
+use ota_agent::{
+    Agent, BootReport, Buffers, Config, Event, Gates, Input, Output, Plan, SlotWork, SlotsAnswer,
+};
+use ota_manifest::ManifestId;
 use ota_manifest::wire::{Down, ResetCause, Stage, Up};
 
 const MINUTE: u64 = 60_000;
@@ -105,16 +108,50 @@ fn gates_are_closed_until_somebody_says_otherwise() {
     assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
 }
 
+/// Hands over outputs, slot work done well, until the agent waits or sends something that the test answers.
+fn next(agent: &mut Agent<'_>, now: u64) -> Option<Up> {
+    loop {
+        let answer = match agent.poll_output(now) {
+            Output::Event(_) => continue,
+            Output::Wait => return None,
+            Output::Send(up) => return Some(up),
+            Output::Slots(SlotWork::Admit { .. }) => SlotsAnswer::Admitted(PLAN),
+            Output::Slots(_) => SlotsAnswer::Done,
+            other => panic!("{other:?}"),
+        };
+        agent.handle_input(now, Input::Slots(answer));
+    }
+}
+
+const PLAN: Plan = Plan {
+    manifest: ManifestId::NONE,
+    image: 0,
+    size: 4096,
+    chunk_bytes: 1024,
+    block_bytes: 1024,
+    trial_attempts: 3,
+    confirm_window_s: 900,
+};
+
 #[test]
-fn device_that_is_held_and_cut_off_keeps_time_limits_that_lie_ahead() {
-    static OPENS: [(u64, Gates); 1] = [(40 * MINUTE, Gates::USER)];
-    let mut device = device(Gates::NONE, Gates::USER, &OPENS);
-    device.stop_at = MINUTE / 2;
-    assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
-    // The rig fails on a wait that is over.
-    (device.stop_at, device.lost_requests) = (u64::MAX, 25);
-    device.live();
-    assert_eq!((device.terminals(), device.running), (vec![Stage::Confirmed], 2));
+fn answer_that_comes_after_the_next_word_was_due_leaves_no_time_limit_behind() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let config = Config { poll_interval_ms: 10_000, download_gates: Gates::USER, ..Config::default() };
+    let mut agent = Agent::new(config, BootReport::confirmed(), 7, buffers, 0);
+    assert!(matches!(next(&mut agent, 0), Some(Up::Poll(_))));
+    let offer = Down::Offer { job: JOB, attempt: 1, envelope: b"any" };
+    agent.handle_input(0, Input::Message(offer));
+    assert_eq!((next(&mut agent, 0), agent.poll_timeout()), (None, Some(10_000)), "held");
+
+    agent.handle_timeout(10_000);
+    let Some(Up::Report(first)) = next(&mut agent, 10_000) else { panic!("silent") };
+    // The server takes its time: another word has been due since 20 000.
+    agent.handle_input(25_000, Input::Message(Down::Ack { seq: first.seq }));
+    let Some(Up::Report(second)) = next(&mut agent, 25_000) else { panic!("a wait that is over") };
+    assert_eq!((second.stage, second.seq), (Stage::Accepted, first.seq + 1));
+    agent.handle_input(26_000, Input::Message(Down::Ack { seq: second.seq }));
+    assert_eq!((next(&mut agent, 26_000), agent.poll_timeout()), (None, Some(35_000)));
 }
 
 #[test]
