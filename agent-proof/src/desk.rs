@@ -123,6 +123,9 @@ impl Desk {
             Up::Poll(_) => self.poll(),
             Up::Report(report) => self.report(report),
             Up::Fetch(fetch) => self.fetch(fetch),
+            Up::Ask(_) | Up::Trust { .. } => {
+                Down::Refused { refusal: Refusal::Unsupported, retry_after_ms: 0 }
+            }
         };
         ota_manifest::wire::encode(&down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
     }

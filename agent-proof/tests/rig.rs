@@ -5,7 +5,7 @@ use agent_proof::life::Life;
 use agent_proof::plant::Plant;
 use agent_proof::progress::lead;
 use agent_proof::scenario::{Facts, Kind, is_right};
-use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, ResetCause, RollbackReason, Stage};
 
 #[test]
 fn every_planted_fault_is_noticed_as_what_it_is() {
@@ -33,6 +33,7 @@ fn fit_image_may_be_rolled_back_only_when_resets_have_used_up_its_attempts() {
         reason: RollbackReason::AttemptsExhausted,
         cause: ResetCause::Watchdog,
         boots,
+        failed: FailedProbes::NONE,
     };
     let facts = |attempts_lost| Facts { requested: true, rotted: false, attempts_lost };
     assert!(is_right(Kind::Good, facts(0), Stage::Confirmed));

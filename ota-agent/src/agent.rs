@@ -1,7 +1,7 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
 use ota_manifest::JobId;
-use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
+use ota_manifest::wire::{Down, FailedProbes, FailedStage, Refusal, Report, Stage, Up};
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_REJECTION, SEQ_STRIDE, SEQ_TERMINAL};
@@ -340,7 +340,7 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
             core.context.acknowledged = true;
             return State::Recording(Recording);
         }
-        let stage = Stage::RolledBack { reason, cause, boots };
+        let stage = Stage::RolledBack { reason, cause, boots, failed: FailedProbes::NONE };
         core.report_terminal(stage);
         return State::Reporting(Reporting { stage });
     }

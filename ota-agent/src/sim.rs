@@ -117,6 +117,10 @@ impl ScriptedServer {
                 Down::Ack { seq: report.seq }
             }
             Up::Fetch(fetch) => self.fetch(fetch),
+            // A server without freshness; a script may say more.
+            Up::Ask(_) | Up::Trust { .. } => {
+                Down::Refused { refusal: Refusal::Unsupported, retry_after_ms: 0 }
+            }
         }
     }
 

@@ -13,8 +13,8 @@ use ota_agent::sim::ScriptedServer;
 use ota_agent::{Buffers, MemoryTooSmall, StreamError, StreamLink, StreamLosses};
 use ota_manifest::wire::stream::{Decoder, encode_frame, frame, max_frame};
 use ota_manifest::wire::{
-    Down, FailedStage, Fetch, MAX_REPORT, Object, PROTOCOL, Report, ResetCause, RollbackReason, Stage, Up,
-    decode, encode,
+    Down, FailedProbes, FailedStage, Fetch, MAX_REPORT, Object, PROTOCOL, Report, ResetCause, RollbackReason,
+    Stage, Up, decode, encode,
 };
 use ota_manifest::{JobId, ManifestId, Order, SecurityVersion, Version};
 use proptest::prelude::*;
@@ -324,6 +324,7 @@ fn every_message_of_a_device_is_sent() {
             reason: RollbackReason::JournalLost,
             cause: ResetCause::Lockup,
             boots: 255,
+            failed: FailedProbes::NONE,
         }),
     ];
     let (mut link, mut port) = (link(), Port::pieces(5));

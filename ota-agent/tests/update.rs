@@ -5,7 +5,7 @@ mod common;
 use common::{CHUNK, Device, Firmware, WINDOW};
 use ota_agent::Event;
 use ota_agent::sim::Lie;
-use ota_manifest::wire::{FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
 use ota_manifest::{Frame, FreshnessDraft, Nonce, Order, Role};
 use ota_slots::SlotId;
 use ota_slots::sim::{Cut, CutMode, Lab, Logged};
@@ -51,8 +51,12 @@ fn unfit_firmware_is_rolled_back_and_the_reason_reported() {
     let mut device = device(Firmware::Unfit);
     device.live();
     assert_eq!(device.running, 1);
-    let expected =
-        Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+    let expected = Stage::RolledBack {
+        reason: RollbackReason::SelfTest,
+        cause: ResetCause::Software,
+        boots: 1,
+        failed: FailedProbes::NONE,
+    };
     assert_eq!(device.terminals(), [expected]);
 }
 
@@ -65,6 +69,7 @@ fn hanging_firmware_is_rolled_back_after_three_boots() {
         reason: RollbackReason::AttemptsExhausted,
         cause: ResetCause::Watchdog,
         boots: 3,
+        failed: FailedProbes::NONE,
     };
     assert_eq!(device.terminals(), [expected]);
 }

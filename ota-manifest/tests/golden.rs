@@ -2,8 +2,8 @@
 //! bump a format or protocol number instead.
 
 use ota_manifest::wire::{
-    Down, FailedStage, Fetch, Object, Poll, Refusal, Report, ResetCause, RollbackReason, Stage, Up, decode,
-    encode,
+    Down, FailedProbes, FailedStage, Fetch, Object, Poll, Question, Refusal, Report, ResetCause,
+    RollbackReason, Stage, Up, decode, encode,
 };
 use ota_manifest::{
     Alg, ClassId, Digest, ExtensionDraft, Freshness, FreshnessDraft, ImageDraft, JobId, KeyDraft, Manifest,
@@ -73,7 +73,8 @@ const JOB: JobId = JobId::new([0xAB; 16]);
 fn ups() -> Vec<Up> {
     let report = |seq, stage| Up::Report(Report { job: JOB, attempt: 1, seq, stage });
     let refused = |refusal| report(9, Stage::Rejected { refusal });
-    let back = |reason, cause| report(10, Stage::RolledBack { reason, cause, boots: 3 });
+    let back =
+        |reason, cause| report(10, Stage::RolledBack { reason, cause, boots: 3, failed: FailedProbes::NONE });
     let failed = |at| report(11, Stage::Failed { at, code: 0x0203 });
     vec![
         Up::Poll(Poll {
@@ -114,10 +115,21 @@ fn ups() -> Vec<Up> {
         back(RollbackReason::ConfirmedLost, ResetCause::Watchdog),
         back(RollbackReason::JournalLost, ResetCause::Software),
         back(RollbackReason::JournalLost, ResetCause::Lockup),
+        report(
+            10,
+            Stage::RolledBack {
+                reason: RollbackReason::SelfTest,
+                cause: ResetCause::Software,
+                boots: 1,
+                failed: FailedProbes { probes: 0x8000_0005, code: 0x0B04 },
+            },
+        ),
         failed(FailedStage::Preparing),
         failed(FailedStage::Downloading),
         failed(FailedStage::Verifying),
         failed(FailedStage::Pending),
+        Up::Ask(Question { nonce: Nonce::new([0x99; 16]), trust: 300 }),
+        Up::Trust { version: 301 },
     ]
 }
 
@@ -129,6 +141,8 @@ fn downs() -> Vec<Down<'static>> {
         Down::Chunk { job: JOB, object: Object::Payload, first: 3, bytes: b"data" },
         Down::Cancel { job: JOB },
         Down::Refused { refusal: Refusal::Gone, retry_after_ms: 1000 },
+        Down::Fresh { envelope: b"fresh" },
+        Down::Trust { envelope: b"trust" },
     ]
 }
 

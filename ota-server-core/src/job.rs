@@ -266,7 +266,7 @@ impl JobParts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ota_manifest::wire::{FailedStage, ResetCause};
+    use ota_manifest::wire::{FailedProbes, FailedStage, ResetCause};
 
     const NOW: UnixMs = UnixMs(1000);
 
@@ -298,8 +298,12 @@ mod tests {
             Effect::Late
         );
         assert_eq!(job.kind(), JobKind::Queued);
-        let reverted =
-            Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+        let reverted = Stage::RolledBack {
+            reason: RollbackReason::SelfTest,
+            cause: ResetCause::Software,
+            boots: 1,
+            failed: FailedProbes::NONE,
+        };
         assert_eq!(job.apply(&report(1, 3, reverted), NOW), Effect::Moved);
         assert_eq!(job.kind(), JobKind::RolledBack);
     }
@@ -317,8 +321,12 @@ mod tests {
     fn a_confirmed_image_that_is_lost_later_is_no_success() {
         let mut job = offered();
         assert_eq!(job.apply(&report(1, 5, Stage::Confirmed), NOW), Effect::Moved);
-        let lost =
-            Stage::RolledBack { reason: RollbackReason::ConfirmedLost, cause: ResetCause::PowerOn, boots: 0 };
+        let lost = Stage::RolledBack {
+            reason: RollbackReason::ConfirmedLost,
+            cause: ResetCause::PowerOn,
+            boots: 0,
+            failed: FailedProbes::NONE,
+        };
         assert_eq!(job.apply(&report(1, 9, lost), NOW), Effect::Moved);
         assert_eq!(job.apply(&report(1, 5, Stage::Confirmed), NOW), Effect::Late);
         assert_eq!(job.kind(), JobKind::Failed);

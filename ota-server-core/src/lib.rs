@@ -21,7 +21,7 @@
 //! The smallest loop: one device, one canary, one rollback, and nobody else is offered anything.
 //!
 //! ```
-//! use ota_manifest::wire::{PROTOCOL, Poll, Report, ResetCause, RollbackReason, Stage};
+//! use ota_manifest::wire::{FailedProbes, PROTOCOL, Poll, Report, ResetCause, RollbackReason, Stage};
 //! use ota_manifest::{DeviceId, Digest, HardwareRange, ManifestId, Order, SecurityVersion, Version};
 //! use ota_server_core::*;
 //!
@@ -60,7 +60,7 @@
 //!     _ => None,
 //! }).unwrap();
 //!
-//! let stage = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+//! let stage = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1, failed: FailedProbes::NONE };
 //! let report = Report { job, attempt: 1, seq: 9, stage };
 //! engine.step(Event::Report { device: canary, report: &report }, UnixMs(3)).unwrap();
 //! assert_eq!(engine.campaign(CampaignNo(1)).unwrap().campaign.state.name(), "halted");

@@ -170,7 +170,7 @@ impl From<Stage> for JobState {
             Stage::PendingBoot => Self::PendingBoot,
             Stage::Testing => Self::Testing,
             Stage::Confirmed => Self::Confirmed,
-            Stage::RolledBack { reason, cause, boots } => Self::went_back(reason, cause, boots),
+            Stage::RolledBack { reason, cause, boots, failed: _ } => Self::went_back(reason, cause, boots),
             Stage::Rejected { refusal } => Self::Rejected { refusal },
             Stage::Failed { at, code } => Self::Failed { at, code },
             Stage::Cancelled => Self::Cancelled,

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{NEW, ONE, Rig, device, plan, stop_at_first_rollback};
-use ota_manifest::wire::{FailedStage, Report, ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, FailedStage, Report, ResetCause, RollbackReason, Stage};
 use ota_manifest::{JobId, Order};
 use ota_server_core::{Answer, CampaignState, Command, Event, JobKind, JobRow, Plan, Tally, Wave};
 use proptest::prelude::*;
@@ -45,8 +45,18 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// How a device's attempt ends.
 fn outcome() -> impl Strategy<Value = Stage> {
-    let back = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 };
-    let lost = Stage::RolledBack { reason: RollbackReason::Unproven, cause: ResetCause::PowerOn, boots: 0 };
+    let back = Stage::RolledBack {
+        reason: RollbackReason::SelfTest,
+        cause: ResetCause::Watchdog,
+        boots: 3,
+        failed: FailedProbes::NONE,
+    };
+    let lost = Stage::RolledBack {
+        reason: RollbackReason::Unproven,
+        cause: ResetCause::PowerOn,
+        boots: 0,
+        failed: FailedProbes::NONE,
+    };
     prop_oneof![
         12 => Just(Stage::Confirmed),
         1 => Just(back),

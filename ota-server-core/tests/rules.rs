@@ -4,7 +4,7 @@ mod common;
 
 use common::{NEW, ONE, RELEASE, Rig, device, plan, poll, release, stop_at_first_rollback};
 use ota_manifest::wire::{
-    FailedStage, OLDEST_PROTOCOL, PROTOCOL, Poll, Refusal, ResetCause, RollbackReason, Stage,
+    FailedProbes, FailedStage, OLDEST_PROTOCOL, PROTOCOL, Poll, Refusal, ResetCause, RollbackReason, Stage,
 };
 use ota_manifest::{ManifestId, Order, SecurityVersion};
 use ota_server_core::engine::RING_AGAIN_MS;
@@ -13,8 +13,12 @@ use ota_server_core::{
     Timeouts, Wave, first_broken,
 };
 
-const ROLLED_BACK: Stage =
-    Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 };
+const ROLLED_BACK: Stage = Stage::RolledBack {
+    reason: RollbackReason::SelfTest,
+    cause: ResetCause::Watchdog,
+    boots: 3,
+    failed: FailedProbes::NONE,
+};
 const FAILED: Stage = Stage::Failed { at: FailedStage::Downloading, code: 7 };
 
 fn canary_then_all() -> Plan {

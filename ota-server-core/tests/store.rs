@@ -3,7 +3,7 @@
 mod common;
 
 use common::{NEW, ONE, Rig, plan, stop_at_first_rollback};
-use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, ResetCause, RollbackReason, Stage};
 use ota_server_core::store::{MemoryStore, SqliteStore};
 use ota_server_core::{Batch, Engine, Plan, Snapshot, Store, StoreError, StoreVersion, Wave, first_broken};
 
@@ -22,7 +22,12 @@ fn history() -> Vec<Batch> {
         2,
         jobs[2],
         5,
-        Stage::RolledBack { reason: RollbackReason::WindowExpired, cause: ResetCause::Lockup, boots: 2 },
+        Stage::RolledBack {
+            reason: RollbackReason::WindowExpired,
+            cause: ResetCause::Lockup,
+            boots: 2,
+            failed: FailedProbes::NONE,
+        },
     );
     rig.ask(5);
     rig.log

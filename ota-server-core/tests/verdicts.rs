@@ -6,7 +6,7 @@
 mod common;
 
 use common::{NEW, ONE, RELEASE, Rig, device, plan, poll, release, stop_at_first_rollback};
-use ota_manifest::wire::{Poll, Refusal, ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, Poll, Refusal, ResetCause, RollbackReason, Stage};
 use ota_manifest::{JobId, ManifestId, Order};
 use ota_server_core::{
     Answer, Command, Gate, HaltRule, Job, JobKind, JobState, Outcome, Plan, ReleaseNo, Wave,
@@ -16,7 +16,7 @@ const NO_VERDICT: [RollbackReason; 3] =
     [RollbackReason::Unproven, RollbackReason::ConfirmedLost, RollbackReason::JournalLost];
 
 fn back(reason: RollbackReason) -> Stage {
-    Stage::RolledBack { reason, cause: ResetCause::Software, boots: 1 }
+    Stage::RolledBack { reason, cause: ResetCause::Software, boots: 1, failed: FailedProbes::NONE }
 }
 
 fn job(rig: &Rig, n: u8) -> Job {

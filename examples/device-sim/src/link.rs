@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ota_manifest::ChunkSize;
-use ota_manifest::wire::path::{MEDIA_TYPE, ObjectPath, POLL, REPORT};
-use ota_manifest::wire::{Down, Fetch, MAX_REPORT, Object, Up, decode, encode};
+use ota_manifest::wire::path::{ASK, MEDIA_TYPE, ObjectPath, POLL, REPORT, TRUST};
+use ota_manifest::wire::{Down, Fetch, MAX_REPORT, Object, Refusal, Up, decode, encode};
 use thiserror::Error;
 use ureq::Agent;
 
@@ -70,6 +70,8 @@ impl HttpLink {
             Up::Poll(_) => self.post(POLL, up),
             Up::Report(_) => self.post(REPORT, up),
             Up::Fetch(fetch) => self.get(fetch),
+            Up::Ask(_) => self.post(ASK, up),
+            Up::Trust { version } => self.get_trust(version),
         }
     }
 
@@ -89,6 +91,19 @@ impl HttpLink {
         }
     }
 
+    fn get_trust(&mut self, version: u32) -> Result<Down<'_>, LinkError> {
+        let request = self.agent.get(format!("{}{TRUST}{version}", self.server));
+        let mut response = request.header("authorization", &self.authorization).call()?;
+        match response.status().as_u16() {
+            200 => {
+                self.answer = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec()?;
+                Ok(Down::Trust { envelope: &self.answer })
+            }
+            404 | 410 => Ok(Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 }),
+            status => Err(LinkError::Status(status)),
+        }
+    }
+
     /// A ranged request. A server that ignores the range (200) or sends another one is not believed.
     fn get(&mut self, fetch: Fetch) -> Result<Down<'_>, LinkError> {
         let path = ObjectPath { job: fetch.job, image: fetch.image, object: fetch.object };
@@ -103,8 +118,7 @@ impl HttpLink {
         let mut response = request.header("range", format!("bytes={start}-{end}")).call()?;
         let status = response.status().as_u16();
         if status == 404 || status == 410 {
-            let refusal = ota_manifest::wire::Refusal::Gone;
-            return Ok(Down::Refused { refusal, retry_after_ms: 0 });
+            return Ok(Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 });
         }
         let range = response.headers().get("content-range").and_then(|value| value.to_str().ok());
         let honoured = range.is_some_and(|range| range.starts_with(&format!("bytes {start}-")));

@@ -7,12 +7,16 @@ use std::path::Path;
 use common::{Device, Rig, Said, blocking, image, plan, release};
 use linux_server::{ClientError, OperatorClient, Verb};
 use ota_manifest::wire::path::{POLL, REPORT};
-use ota_manifest::wire::{Object, Refusal, ResetCause, RollbackReason, Stage, Up};
+use ota_manifest::wire::{FailedProbes, Object, Refusal, ResetCause, RollbackReason, Stage, Up};
 use ota_server_core::http::api::{CampaignInfo, NewCampaign};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-const ROLLED_BACK: Stage =
-    Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+const ROLLED_BACK: Stage = Stage::RolledBack {
+    reason: RollbackReason::SelfTest,
+    cause: ResetCause::Software,
+    boots: 1,
+    failed: FailedProbes::NONE,
+};
 
 fn launch(author: &OperatorClient, approver: &OperatorClient, version: &str, sequence: u32) -> CampaignInfo {
     let uploaded = author.upload(&image(u8::try_from(sequence).unwrap())).unwrap();

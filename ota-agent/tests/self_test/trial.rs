@@ -3,7 +3,7 @@
 use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 use ota_agent::Input;
 use ota_agent::self_test::{Check, Connectivity, I2cIdentity, March, SelfTest, Summary, Turn, Verdict};
-use ota_manifest::wire::{ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, ResetCause, RollbackReason, Stage};
 
 use crate::common::{Device, Firmware, Tested};
 use crate::server::{QUESTION, answer_to};
@@ -76,8 +76,12 @@ fn board_on_which_everything_answers_confirms() {
 #[test]
 fn board_with_another_sensor_goes_back_at_the_first_boot() {
     let device = live(Board { sensor: 0x58, server_from: NOW });
-    let expected =
-        Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Software, boots: 1 };
+    let expected = Stage::RolledBack {
+        reason: RollbackReason::SelfTest,
+        cause: ResetCause::Software,
+        boots: 1,
+        failed: FailedProbes::NONE,
+    };
     assert_eq!((device.running, device.terminals()), (1, vec![expected]));
 }
 
@@ -97,6 +101,7 @@ fn silent_server_uses_up_attempts_and_never_fails_the_firmware() {
         reason: RollbackReason::AttemptsExhausted,
         cause: ResetCause::Software,
         boots: 3,
+        failed: FailedProbes::NONE,
     };
     assert_eq!((device.running, device.terminals()), (1, vec![expected]));
     assert!(device.now >= 3 * WINDOW, "{}", device.now);

@@ -4,8 +4,8 @@
 //! number for becomes [`UpdateResult::UpdateFailed`].
 //!
 //! ```
-//! use ota_manifest::wire::{RollbackReason, ResetCause, Stage, lwm2m::{FirmwareUpdate, State, UpdateResult}};
-//! let stage = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 };
+//! use ota_manifest::wire::{FailedProbes, RollbackReason, ResetCause, Stage, lwm2m::{FirmwareUpdate, State, UpdateResult}};
+//! let stage = Stage::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3, failed: FailedProbes::NONE };
 //! let told = FirmwareUpdate::of(&stage);
 //! assert_eq!(told, FirmwareUpdate { state: State::Idle, result: UpdateResult::UpdateFailed });
 //! assert_eq!((told.state as u8, told.result as u8), (0, 8));
@@ -198,7 +198,12 @@ mod tests {
         for number in 0..=5 {
             let reason = RollbackReason::from_number(number).unwrap();
             let expected = if reason == RollbackReason::Unproven { 5 } else { 8 };
-            let stage = Stage::RolledBack { reason, cause: ResetCause::Unknown, boots: 1 };
+            let stage = Stage::RolledBack {
+                reason,
+                cause: ResetCause::Unknown,
+                boots: 1,
+                failed: crate::wire::FailedProbes::NONE,
+            };
             assert_eq!(numbers(stage), (0, expected), "{reason:?}");
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Report};
-use crate::{JobId, ManifestId, Order, SecurityVersion, Version};
+use crate::{JobId, ManifestId, Nonce, Order, SecurityVersion, Version};
 
 /// From device to server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,13 @@ pub enum Up {
     Report(Report),
     /// "Send me these chunks."
     Fetch(Fetch),
+    /// "What time is it, and what is there?" Answered by [`Down::Fresh`].
+    Ask(Question),
+    /// "Send me this trust document." Answered by [`Down::Trust`].
+    Trust {
+        /// Its version: the one after the device's own.
+        version: u32,
+    },
 }
 
 /// A device introduces itself and asks for work.
@@ -33,6 +40,15 @@ pub struct Poll {
     pub bootloader: u16,
     /// Hardware revision.
     pub hardware: u16,
+}
+
+/// A device asks for freshness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Drawn from a random source for this question; the reply carries it.
+    pub nonce: Nonce,
+    /// Version of the trust that is in force on the device.
+    pub trust: u32,
 }
 
 /// A range of chunks of one object of a job.
@@ -105,6 +121,18 @@ pub enum Down<'a> {
         refusal: Refusal,
         /// Milliseconds to wait before anything is asked again.
         retry_after_ms: u32,
+    },
+    /// The answer to [`Up::Ask`].
+    Fresh {
+        /// The signed envelope with the freshness reply.
+        #[serde(borrow)]
+        envelope: &'a [u8],
+    },
+    /// The answer to [`Up::Trust`].
+    Trust {
+        /// The signed envelope with the trust document.
+        #[serde(borrow)]
+        envelope: &'a [u8],
     },
 }
 

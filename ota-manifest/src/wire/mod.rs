@@ -8,9 +8,13 @@
 //!     | <------------------- Down::Chunk ---- |
 //!     | -- Up::Report{job, attempt, seq} ---> |     at least once, until acknowledged
 //!     | <------------ Down::Ack or Cancel --- |     either way the report is stored
+//!     | -- Up::Ask{nonce, trust} -----------> |     what time it is, which release and which trust are the latest
+//!     | <---------------------- Down::Fresh - |     signed by a freshness key, for this nonce
+//!     | -- Up::Trust{version} --------------> |     the trust document after the device's own
+//!     | <---------------------- Down::Trust - |
 //! ```
 //! A notification is a doorbell: it says "ask", nothing else. The same messages travel in MQTT payloads, HTTP bodies and
-//! framed byte streams; over HTTP, `Fetch` becomes a ranged `GET` (see [`path`]); for MQTT see [`topic`], for byte streams
+//! framed byte streams; over HTTP, `Fetch` and `Trust` become a `GET`, of ranges (see [`path`]); for MQTT see [`topic`], for byte streams
 //! [`stream`].
 //!
 //! # Compatibility
@@ -35,8 +39,8 @@ mod message;
 mod report;
 
 pub use codec::{MAX_REPORT, WireError, decode, encode};
-pub use message::{Down, Fetch, Object, Poll, Up};
-pub use report::{FailedStage, Refusal, Report, Stage};
+pub use message::{Down, Fetch, Object, Poll, Question, Up};
+pub use report::{FailedProbes, FailedStage, Refusal, Report, Stage};
 
 pub use crate::{ResetCause, RollbackReason};
 

@@ -3,6 +3,8 @@
 //! ```text
 //!   POST /device/v1/poll                                      Up::Poll    -> Down
 //!   POST /device/v1/report                                    Up::Report  -> Down::Ack, Cancel or Refused
+//!   POST /device/v1/ask                                       Up::Ask     -> Down::Fresh or Refused
+//!   GET  /device/v1/trust/{version}                           an envelope, whole
 //!   GET  /device/v1/jobs/{job}/images/{image}/leaves          Range: bytes=a-b -> 206
 //!   GET  /device/v1/jobs/{job}/images/{image}/payload         Range: bytes=a-b -> 206
 //! ```
@@ -17,9 +19,15 @@ use crate::JobId;
 pub const POLL: &str = "/device/v1/poll";
 /// Where a device reports.
 pub const REPORT: &str = "/device/v1/report";
+/// Where a device asks for freshness.
+pub const ASK: &str = "/device/v1/ask";
+/// Where trust documents are, with their version behind it in decimal.
+pub const TRUST: &str = "/device/v1/trust/";
+/// Route pattern of one of them.
+pub const TRUST_ROUTE: &str = "/device/v1/trust/{version}";
 /// Route pattern of what [`ObjectPath`] prints.
 pub const OBJECT_ROUTE: &str = "/device/v1/jobs/{job}/images/{image}/{object}";
-/// Media type of the bodies of both posts.
+/// Media type of the bodies of all posts.
 pub const MEDIA_TYPE: &str = "application/vnd.ota.v1+postcard";
 
 /// Path of one object of a job; prints itself.

@@ -49,6 +49,8 @@ pub enum Stage {
         cause: ResetCause,
         /// Boots the image got.
         boots: u8,
+        /// What its self-test found.
+        failed: FailedProbes,
     },
     /// The device refuses the job; it was never begun.
     Rejected {
@@ -64,6 +66,20 @@ pub enum Stage {
     },
     /// The device gave the job up because the server said so.
     Cancelled,
+}
+
+/// What a self-test found wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct FailedProbes {
+    /// Bit n: probe n of the device's list failed, required or not.
+    pub probes: u32,
+    /// The code of the first one that decided, as in the device's log.
+    pub code: u16,
+}
+
+impl FailedProbes {
+    /// No probe failed, or none was asked.
+    pub const NONE: Self = Self { probes: 0, code: 0 };
 }
 
 impl Stage {

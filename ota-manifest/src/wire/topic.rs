@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   ota/v1/{device}/down/bell   server -> device   "ask now"; QoS 1, retained until the device has asked
-//!   ota/v1/{device}/up/msg      device -> server   Up::Poll or Up::Report; QoS 1, with correlation data
+//!   ota/v1/{device}/up/msg      device -> server   Up::Poll, Report or Ask; QoS 1, with correlation data
 //!   ota/v1/{device}/down/msg    server -> device   Down; QoS 1, with the correlation data of what it answers
 //! ```
 //! `{device}` is the device's id in 32 hexadecimal digits, and the common name of its certificate: the broker's access
-//! list lets a device read below its own `down` and write below its own `up`, and nothing else. `Up::Fetch` travels over
-//! HTTP.
+//! list lets a device read below its own `down` and write below its own `up`, and nothing else. `Up::Fetch` and `Up::Trust`
+//! travel over HTTP.
 //!
 //! What a bell's payload says is for people who watch; devices read nothing into it. An empty payload takes a retained
 //! bell back and rings nothing.

@@ -107,7 +107,7 @@ async fn answer(fleet: &Fleet, device: DeviceId, payload: &[u8]) -> Vec<u8> {
     match message {
         Some(Up::Poll(poll)) => reply(fleet.poll(device, &poll).await),
         Some(Up::Report(report)) => reply(fleet.report(device, &report).await),
-        Some(Up::Fetch(_)) => refused(Refusal::Unsupported, 0),
+        Some(Up::Fetch(_) | Up::Ask(_) | Up::Trust { .. }) => refused(Refusal::Unsupported, 0),
         None => refused(Refusal::Malformed, 0),
     }
 }

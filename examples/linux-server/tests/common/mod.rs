@@ -156,7 +156,7 @@ impl Device {
             Down::Ack { seq } => Said::Ack(seq),
             Down::Cancel { .. } => Said::Cancel,
             Down::Refused { refusal, .. } => Said::Refused(refusal),
-            Down::Chunk { .. } => panic!("no chunks over HTTP"),
+            other => panic!("not an answer to what was posted: {other:?}"),
         }
     }
 }
