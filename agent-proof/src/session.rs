@@ -5,7 +5,7 @@ use ota_agent::{
     Started,
 };
 use ota_manifest::wire::{Down, Object, ResetCause, Up, decode, encode};
-use ota_manifest::{JobId, Version};
+use ota_manifest::{JobId, Nonce, Version};
 use ota_slots::{SlotId, WORK_BUFFER};
 
 use crate::desk::Desk;
@@ -170,6 +170,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
                 return None;
             }
             Output::SelfTest => self.begin_self_test(),
+            Output::Draw => self.draw(),
             Output::Send(up) => {
                 if strikes && self.life.dice.percent(50) {
                     return Some(self.life.reset());
@@ -178,6 +179,13 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             }
         }
         strikes.then(|| self.life.reset())
+    }
+
+    fn draw(&mut self) {
+        let mut nonce = [0; Nonce::LEN];
+        nonce.fill_with(|| u8::try_from(self.life.dice.below(256)).unwrap_or(0));
+        let now = self.now();
+        self.agent.handle_input(now, Input::Ask(Nonce::new(nonce)));
     }
 
     fn begin_self_test(&mut self) {
@@ -268,7 +276,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             return Some(Ended::Reset(ResetCause::Watchdog));
         }
         let now = self.now();
-        self.agent.handle_input(now, Input::SelfTest(self.life.plant.verdict(fit)));
+        self.agent.handle_input(now, Input::SelfTest(self.life.plant.verdict(fit).into()));
         None
     }
 

@@ -6,6 +6,7 @@
 //!          bit 2      the journal holds the agent's bytes of the input, not its own
 //!          bit 3      a trial needs no server; bit 4  it does not ask at boot; bits 5, 6  pages in its window
 //!          bit 7      a download waits for the battery, a restart for the user
+//!          bit 0 of the last of the 32: it has freshness keys
 //! step:    number u8, and what it needs
 //! ```
 //! Slot work is always done, on simulated flash; what the agent is told of it is another matter.
@@ -15,9 +16,11 @@ use ota_agent::{
     Agent, Bench, BootReport, Buffers, Config, Gates, Input, Output, Plan, SlotDriver, SlotWork, SlotsAnswer,
 };
 use ota_manifest::wire::{Down, Fetch, Object, Refusal, Up, decode};
-use ota_manifest::{JobId, ManifestId, ResetCause};
+use ota_manifest::{Frame, FreshnessDraft, JobId, ManifestId, Nonce, Order, ResetCause, Role};
 use ota_slots::sim::{Lab, LabFlash};
-use ota_slots::{Boot, Layout, Policy, ResumePoint, SlotId, WORK_BUFFER, run_blocking};
+use ota_slots::{Boot, Layout, Policy, ResumePoint, SlotId, TrustOffer, WORK_BUFFER, run_blocking};
+use ota_verify::sign::{Signer as _, seal_freshness};
+use ota_verify::{AuthenticFreshness, Trust, TrustedKey};
 
 use crate::Target;
 
@@ -26,10 +29,12 @@ pub const TARGET: Target = Target { name: "agent", run, seeds };
 
 /// Steps of one input: more would only make it slow.
 const STEPS: usize = 300;
-/// Outputs between two inputs, at most: four lines of its log, one thing to do, and the word that there is no more.
-const OUTPUTS: usize = 6;
+/// Outputs between two inputs, at most: four lines of its log, a nonce, a self-test, one thing to do, and the word that there
+/// is no more.
+const OUTPUTS: usize = 8;
 /// Timeouts that are due at one time, at most.
 const TIMEOUTS: usize = 3;
+const NONCE: Nonce = Nonce::new([7; 16]);
 const JOB: JobId = JobId::new([0xAB; 16]);
 const CHUNK: usize = 1024;
 const SIZE: usize = 5500;
@@ -89,7 +94,6 @@ enum Asked {
     Nothing,
     Send(Up),
     Slots,
-    SelfTest,
     Reset,
 }
 
@@ -103,6 +107,8 @@ struct Device<'d> {
     buffer: [u8; WORK_BUFFER],
     now: u64,
     asked: Asked,
+    /// A self-test is under way, whatever else is.
+    testing: bool,
     /// What has come of the slot work, until the agent is told.
     done: Option<SlotsAnswer>,
 }
@@ -114,7 +120,18 @@ impl<'d> Device<'d> {
         let (slots, report) = SlotDriver::open(layout, policy, slot, bench).expect("slots open");
         let release = lab.release(2, SIZE);
         let (envelope, server) = (release.envelope.clone(), ScriptedServer::new(release, JOB, CHUNK));
-        Self { flash, slots, report, server, envelope, buffer, now: 0, asked: Asked::Nothing, done: None }
+        Self {
+            flash,
+            slots,
+            report,
+            server,
+            envelope,
+            buffer,
+            now: 0,
+            asked: Asked::Nothing,
+            testing: false,
+            done: None,
+        }
     }
 
     /// Carries out what the agent wants, as much as it wants: never without end, and never a wait without a time limit.
@@ -125,6 +142,10 @@ impl<'d> Device<'d> {
                 match agent.poll_output(self.now) {
                     Output::Event(_) => {}
                     Output::Wait => break,
+                    Output::Draw => agent.handle_input(self.now, Input::Ask(NONCE)),
+                    Output::SelfTest => {
+                        assert!(!core::mem::replace(&mut self.testing, true), "two self-tests under way");
+                    }
                     output => {
                         assert!(matches!(self.asked, Asked::Nothing), "two things under way");
                         self.begin(output);
@@ -136,7 +157,7 @@ impl<'d> Device<'d> {
             }
             match agent.poll_timeout() {
                 Some(due) if due > self.now => return self.asked,
-                None if matches!(self.asked, Asked::Slots | Asked::SelfTest) => return self.asked,
+                None if self.asked == Asked::Slots => return self.asked,
                 Some(_) => self.time_is_up(agent),
                 None => panic!("a wait without a time limit: {agent:?}"),
             }
@@ -153,7 +174,6 @@ impl<'d> Device<'d> {
     fn begin(&mut self, output: Output<'_>) {
         self.asked = match output {
             Output::Send(up) => Asked::Send(up),
-            Output::SelfTest => Asked::SelfTest,
             Output::Slots(work) => {
                 if let SlotWork::LoadChunk { into, .. } = &work {
                     assert!(!into.is_empty(), "a chunk without a place");
@@ -171,10 +191,12 @@ impl<'d> Device<'d> {
         self.now += 1;
         match core::mem::replace(&mut self.asked, Asked::Nothing) {
             Asked::Send(up) => agent.handle_input(self.now, Input::Message(self.server.answer(up))),
-            Asked::SelfTest => agent.handle_input(self.now, Input::SelfTest(true)),
             Asked::Slots => {
                 let done = self.done.take().unwrap_or(SlotsAnswer::Done);
                 agent.handle_input(self.now, Input::Slots(done));
+            }
+            Asked::Nothing | Asked::Reset if core::mem::take(&mut self.testing) => {
+                agent.handle_input(self.now, Input::SelfTest(true.into()));
             }
             Asked::Nothing | Asked::Reset => {
                 self.now = agent.poll_timeout().unwrap_or(self.now).max(self.now);
@@ -198,12 +220,14 @@ impl<'d> Device<'d> {
         };
         let job = if bytes.next()? & 1 == 0 { JOB } else { JobId::new([bytes.next()?; 16]) };
         let retry_after_ms = u32::from(bytes.next()?) << (bytes.next()? % 25);
-        let down = match bytes.next()? % 5 {
+        let down = match bytes.next()? % 7 {
             0 => Down::Ack { seq: seq.wrapping_add(u32::from(bytes.next()? % 3)) },
             1 => Down::Cancel { job },
             2 => Down::Idle { retry_after_ms },
             3 => Down::Refused { refusal: REFUSALS[usize::from(bytes.next()? % 4)], retry_after_ms },
-            _ => return self.odd_offer(agent, bytes, job),
+            4 => return self.odd_offer(agent, bytes, job),
+            5 => Down::Fresh { envelope: &[7; 200] },
+            _ => Down::Trust { envelope: &[7; 200] },
         };
         self.hear(agent, down);
         Some(())
@@ -241,13 +265,16 @@ impl<'d> Device<'d> {
 
     /// The slots say something else than what was done.
     fn odd_slots(&mut self, agent: &mut Agent<'_>, bytes: &mut Bytes<'_>) -> Option<()> {
-        let answer = match bytes.next()? % 9 {
+        let answer = match bytes.next()? % 12 {
             0 => SlotsAnswer::Admitted(plan(bytes)?),
             1 => SlotsAnswer::Refused { refusal: Refusal::Busy, code: 1 },
             2 => SlotsAnswer::Begun(ResumePoint { leaves_held: bytes.next()? & 1 == 1, block: 0 }),
             3 => SlotsAnswer::Done,
             4 => SlotsAnswer::LeavesHeld(bytes.next()? & 1 == 1),
             5 => SlotsAnswer::ChunkRefused,
+            6 => SlotsAnswer::Fresh(fresh(&Lab::new(), u32::from(bytes.next()?).max(1))),
+            7 => SlotsAnswer::TrustOffered(TrustOffer::Written),
+            8 => SlotsAnswer::TrustOffered(TrustOffer::HeldBefore),
             _ => SlotsAnswer::Failed { code: u16::from(bytes.next()?) << 8 },
         };
         agent.handle_input(self.now, Input::Slots(answer));
@@ -256,6 +283,17 @@ impl<'d> Device<'d> {
         }
         Some(())
     }
+}
+
+/// A reply that is believed, with this version of the newest trust document.
+fn fresh(lab: &Lab, trust_version: u32) -> AuthenticFreshness {
+    let latest = Order { epoch: 0, sequence: 2 };
+    let reply = FreshnessDraft { nonce: NONCE, time: 1_790_000_000, latest, trust_version };
+    let envelope = seal_freshness(&reply, &[lab]).expect("encodable");
+    let key = lab.public_key();
+    let keys = [TrustedKey::new(Role::Freshness, &key)];
+    let frame = Frame::parse(&envelope).expect("just sealed");
+    Trust::pinned(&keys).freshness(frame, NONCE).expect("just signed")
 }
 
 /// Input that is left.
@@ -320,6 +358,7 @@ fn session(
         ..Config::default()
     };
     let mut report = around.report;
+    report.asks = context[31] & 1 == 1;
     if device & 4 != 0 {
         report.opaque = *context;
     }
@@ -339,7 +378,7 @@ fn session(
 
 /// One step; `None` if the input is over, a cause if the device is reset.
 fn step(around: &mut Device<'_>, agent: &mut Agent<'_>, bytes: &mut Bytes<'_>) -> Option<Option<ResetCause>> {
-    match bytes.next()? % 13 {
+    match bytes.next()? % 14 {
         0..=2 => around.honest(agent),
         3 => around.odd_answer(agent, bytes)?,
         4 => around.odd_chunks(agent, bytes)?,
@@ -366,12 +405,11 @@ fn step(around: &mut Device<'_>, agent: &mut Agent<'_>, bytes: &mut Bytes<'_>) -
             }
         }
         10 => {
-            agent.handle_input(around.now, Input::SelfTest(bytes.next()? & 1 == 1));
-            if around.asked == Asked::SelfTest {
-                around.asked = Asked::Nothing;
-            }
+            agent.handle_input(around.now, Input::SelfTest((bytes.next()? & 1 == 1).into()));
+            around.testing = false;
         }
         11 => return Some(Some(CAUSES[usize::from(bytes.next()? % 3)])),
+        12 => agent.handle_input(around.now, Input::Ask(Nonce::new([bytes.next()?; 16]))),
         _ => {
             let open = [Gates::ALL, Gates::NONE, Gates::BATTERY, Gates::USER];
             agent.handle_input(around.now, Input::Gates(open[usize::from(bytes.next()? % 4)]));
@@ -395,17 +433,23 @@ fn seeds() -> Vec<Vec<u8>> {
         of(ota_agent::Progress::RolledBack),
         [0xFF; 32],
     ];
-    let odd: [&[u8]; 10] = [
-        &[3, 0, 1, 0, 0, 1],                         // a wrong acknowledgement
-        &[3, 0, 0, 0, 1],                            // cancelled
-        &[3, 1, 7, 0, 0, 1],                         // another job cancelled
-        &[3, 0, 200, 4, 3, 3],                       // gone
-        &[3, 0, 9, 9, 4, 2, 31, 0],                  // offered again, with a bit flipped
-        &[4, 0, 0, 7, 0],                            // a forged chunk
-        &[4, 32, 3, 0, 0x81],                        // leaves where chunks were asked for
-        &[5, 0, 2, 0xFF, 0xFF, 0xFF, 0, 1, 4, 3, 9], // another plan
-        &[9, 200, 12, 7, 8, 9, 200, 20, 10, 0],      // time, silence, a bell, an unfit firmware
-        &[11, 1],                                    // the watchdog
+    let mut asks = [0; 32];
+    asks[31] = 1;
+    let odd: [&[u8]; 14] = [
+        &[3, 0, 1, 0, 0, 1],                            // a wrong acknowledgement
+        &[3, 0, 0, 0, 1],                               // cancelled
+        &[3, 1, 7, 0, 0, 1],                            // another job cancelled
+        &[3, 0, 200, 4, 3, 3],                          // gone
+        &[3, 0, 9, 9, 4, 2, 31, 0],                     // offered again, with a bit flipped
+        &[4, 0, 0, 7, 0],                               // a forged chunk
+        &[4, 32, 3, 0, 0x81],                           // leaves where chunks were asked for
+        &[5, 0, 2, 0xFF, 0xFF, 0xFF, 0, 1, 4, 3, 9],    // another plan
+        &[9, 200, 12, 7, 8, 9, 200, 20, 10, 0],         // time, silence, a bell, an unfit firmware
+        &[11, 1],                                       // the watchdog
+        &[3, 0, 0, 0, 5, 5, 6, 9],                      // a reply, believed, and a newer trust document
+        &[3, 0, 0, 0, 5, 5, 6, 9, 3, 0, 0, 0, 6, 5, 7], // and the document itself
+        &[3, 0, 0, 0, 6],                               // a document that nobody asked for
+        &[12, 9],                                       // a question of the self-test's
     ];
     let mut all: Vec<Vec<u8>> =
         (0..4u8).map(|device| [vec![device], vec![0; 32], honest(120)].concat()).collect();
@@ -419,6 +463,7 @@ fn seeds() -> Vec<Vec<u8>> {
             .zip(odd)
             .map(|(n, odd)| [vec![0x60], vec![0; 32], honest(2 + 3 * n), odd.to_vec(), honest(80)].concat()),
     );
+    all.extend(odd.map(|odd| [vec![0x60], asks.to_vec(), odd.to_vec(), honest(80)].concat()));
     all.extend(odd.map(|odd| [vec![1], vec![0; 32], odd.to_vec(), honest(20)].concat()));
     all.extend(odd.map(|odd| [vec![0x40], vec![0; 32], honest(12), odd.repeat(8), honest(60)].concat()));
     all

@@ -1,13 +1,15 @@
 //! The machine: one state, one outbox, at most one thing under way.
 
 use ota_manifest::JobId;
-use ota_manifest::wire::{Down, FailedProbes, FailedStage, Refusal, Report, Stage, Up};
+use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
+use ota_verify::TrustedTime;
 
 use crate::backoff::Backoff;
 use crate::context::{Context, Progress, SEQ_REJECTION, SEQ_STRIDE, SEQ_TERMINAL};
 use crate::gates::Step;
 use crate::input::Started;
-use crate::state::{Idle, Load, Recording, Reporting, State, Testing, Want, code, fail};
+use crate::inquiry::Inquiry;
+use crate::state::{Idle, Load, Recording, Reporting, State, Testing, code, fail};
 use crate::{BootReport, Config, Event, Gates, Input, Output, SlotWork};
 
 /// Requests for chunks that may bring nothing new, one after the other, before the job fails.
@@ -40,23 +42,36 @@ pub struct Agent<'b> {
     /// `None` only while a state is being handled.
     state: Option<State>,
     under_way: UnderWay,
+    who: Who,
+    /// A self-test is under way; messages go to and fro meanwhile.
+    self_test: bool,
+    inquiry: Inquiry,
 }
 
 /// What the agent waits for.
 #[derive(Debug, Clone, Copy)]
 enum UnderWay {
     Nothing,
-    /// An answer to a request of the state's own.
-    Request {
-        deadline: u64,
-    },
-    /// An acknowledgement of this report.
-    Report {
-        deadline: u64,
-        report: Report,
-    },
     Slots,
-    SelfTest,
+    /// An answer, until this time, ms.
+    Answer {
+        deadline: u64,
+    },
+}
+
+/// Who wanted it.
+#[derive(Debug, Clone, Copy)]
+enum Who {
+    State,
+    Report,
+    Inquiry,
+}
+
+/// A report without the job, which is the context's: it changes when nothing is left to be said of the one before.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    seq: u32,
+    stage: Stage,
 }
 
 /// What all states share.
@@ -74,16 +89,18 @@ pub(crate) struct Core<'b> {
     seq: u32,
     /// Sequence of this boot's terminal report.
     terminal_seq: u32,
-    outbox: Option<Report>,
+    outbox: Option<Said>,
     log: [Option<Event>; LOG],
     /// Nothing is sent before this time, ms.
     paused_until: u64,
     /// Somebody rang while something else was under way: work is to be asked for after that.
     rung: bool,
-    now: u64,
+    pub(crate) now: u64,
     stalled: bool,
     /// Requests for chunks since something last reached the flash.
     fruitless: u8,
+    /// A time that a freshness key has told, and when, ms.
+    pub(crate) told: Option<(TrustedTime, u64)>,
     /// Gates that are open.
     open: Gates,
     /// When the server is to hear again that the update is held, ms; `None` while it is not.
@@ -117,12 +134,14 @@ impl<'b> Agent<'b> {
             now,
             stalled: false,
             fruitless: 0,
+            told: None,
             open: Gates::NONE,
             held_until: None,
             recorded: false,
         };
         let state = Some(first_state(&mut core, now));
-        Self { core, state, under_way: UnderWay::Nothing }
+        let inquiry = Inquiry::new(boot.asks && config.freshness_interval_ms > 0);
+        Self { core, state, under_way: UnderWay::Nothing, who: Who::State, self_test: false, inquiry }
     }
 
     /// Tells what happened at time `now`, ms.
@@ -133,15 +152,20 @@ impl<'b> Agent<'b> {
             Input::LinkLost => self.link_lost(),
             Input::Slots(answer) if matches!(self.under_way, UnderWay::Slots) => {
                 self.under_way = UnderWay::Nothing;
-                self.change(|state, core| state.slots(core, now, answer));
+                if matches!(self.who, Who::Inquiry) {
+                    let settled = matches!(self.state, Some(State::Idle(_))) && !self.core.has_job();
+                    self.inquiry.slots(&mut self.core, settled, answer);
+                } else {
+                    self.change(|state, core| state.slots(core, now, answer));
+                }
             }
-            Input::SelfTest(fit) if matches!(self.under_way, UnderWay::SelfTest) => {
-                self.under_way = UnderWay::Nothing;
+            Input::SelfTest(fitness) if core::mem::take(&mut self.self_test) => {
                 self.change(|state, core| match state {
-                    State::Testing(testing) => testing.verdict(core, now, fit),
+                    State::Testing(testing) => testing.verdict(core, now, fitness),
                     other => other,
                 });
             }
+            Input::Ask(nonce) => self.inquiry.ask(nonce),
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
             Input::Gates(open) => self.core.open = open,
             Input::Doorbell => {
@@ -163,55 +187,57 @@ impl<'b> Agent<'b> {
     #[inline(never)]
     pub fn poll_output(&mut self, now: u64) -> Output<'_> {
         self.core.now = now;
+        let is_free = matches!(self.under_way, UnderWay::Nothing);
+        let held = is_free && self.is_held(now);
         if let Some(event) = self.core.next_log() {
             return Output::Event(event);
         }
-        if !matches!(self.under_way, UnderWay::Nothing) {
-            return Output::Wait;
+        let (true, Some(state)) = (is_free, &self.state) else { return Output::Wait };
+        let core = &mut self.core;
+        let is_paused = now < core.paused_until;
+        let deadline = now.saturating_add(u64::from(core.config.request_timeout_ms));
+        let ask_again = now.saturating_add(u64::from(core.config.freshness_interval_ms));
+        let (who, output) = match core.outbox {
+            Some(Said { seq, stage }) if !is_paused => {
+                let Context { job, attempt, .. } = core.context;
+                (Who::Report, Output::Send(Up::Report(Report { job, attempt, seq, stage })))
+            }
+            _ if held && core.recorded => return Output::Wait,
+            _ if held => (Who::State, Output::Slots(SlotWork::Save { context: core.context_now().encode() })),
+            _ if self.inquiry.has_turn(core, state.spare_time()) => (Who::Inquiry, self.inquiry.want(core)),
+            _ => (
+                Who::State,
+                match state.load() {
+                    Some(Load { chunk, at, len }) => {
+                        Output::Slots(SlotWork::LoadChunk { chunk, into: core.window_mut(at, len) })
+                    }
+                    // A reset does not wait for the last report before it, which has had its chance: the server learns the
+                    // rest from the next boot.
+                    None => state.want(core),
+                },
+            ),
+        };
+        match &output {
+            Output::Send(_) if is_paused => return Output::Wait,
+            Output::SelfTest if self.self_test => return Output::Wait,
+            Output::Send(_) => self.under_way = UnderWay::Answer { deadline },
+            Output::Slots(_) => self.under_way = UnderWay::Slots,
+            Output::SelfTest => self.self_test = true,
+            Output::Draw => self.inquiry.put_off(ask_again),
+            _ => {}
         }
+        self.who = who;
+        output
+    }
+
+    /// Whether a gate is closed before the next step; the server hears of it now and then.
+    fn is_held(&mut self, now: u64) -> bool {
         let step = self.state.as_ref().and_then(State::step);
         let held = self.core.is_held(now, step);
         if held {
             self.core.keep_in_touch(now, self.state.as_ref().and_then(State::stage));
         }
-        if let Some(event) = self.core.next_log() {
-            return Output::Event(event);
-        }
-        let deadline = now.saturating_add(u64::from(self.core.config.request_timeout_ms));
-        if let Some(report) = self.core.outbox.filter(|_| now >= self.core.paused_until) {
-            self.under_way = UnderWay::Report { deadline, report };
-            return Output::Send(Up::Report(report));
-        }
-        let Some(state) = &self.state else { return Output::Wait };
-        if held && self.core.recorded {
-            return Output::Wait;
-        }
-        if held {
-            self.under_way = UnderWay::Slots;
-            return Output::Slots(SlotWork::Save { context: self.core.context_now().encode() });
-        }
-        if let Some(Load { chunk, at, len }) = state.load() {
-            self.under_way = UnderWay::Slots;
-            return Output::Slots(SlotWork::LoadChunk { chunk, into: self.core.window_mut(at, len) });
-        }
-        match state.want(&self.core) {
-            Want::Send(_) if now < self.core.paused_until => Output::Wait,
-            Want::Send(up) => {
-                self.under_way = UnderWay::Request { deadline };
-                Output::Send(up)
-            }
-            Want::Slots(work) => {
-                self.under_way = UnderWay::Slots;
-                Output::Slots(work)
-            }
-            Want::SelfTest => {
-                self.under_way = UnderWay::SelfTest;
-                Output::SelfTest
-            }
-            // The last report before a restart gets its chance, but no more: the server learns the rest from the next boot.
-            Want::Reset => Output::Reset,
-            Want::Wait => Output::Wait,
-        }
+        held
     }
 
     /// When [`Agent::handle_timeout`] is due, ms; `None` while work is under way that ends by itself.
@@ -219,12 +245,14 @@ impl<'b> Agent<'b> {
     pub fn poll_timeout(&self) -> Option<u64> {
         let state = self.state.as_ref().and_then(State::deadline);
         let request = match self.under_way {
-            UnderWay::Request { deadline } | UnderWay::Report { deadline, .. } => Some(deadline),
+            UnderWay::Answer { deadline } => Some(deadline),
             UnderWay::Nothing => {
                 let paused = Some(self.core.paused_until).filter(|until| *until > self.core.now);
-                earlier(paused, self.core.held_until)
+                let is_idle = matches!(self.state, Some(State::Idle(_)));
+                let inquiry = self.inquiry.deadline().filter(|_| is_idle);
+                earlier(earlier(paused, self.core.held_until), inquiry)
             }
-            UnderWay::Slots | UnderWay::SelfTest => None,
+            UnderWay::Slots => None,
         };
         earlier(state, request)
     }
@@ -233,11 +261,7 @@ impl<'b> Agent<'b> {
     #[inline(never)]
     pub fn handle_timeout(&mut self, now: u64) {
         self.core.now = now;
-        let late = match self.under_way {
-            UnderWay::Request { deadline } | UnderWay::Report { deadline, .. } => now >= deadline,
-            _ => false,
-        };
-        if late {
+        if matches!(self.under_way, UnderWay::Answer { deadline } if now >= deadline) {
             self.link_lost();
         }
         self.change(|state, _| state.timeout(now));
@@ -251,34 +275,35 @@ impl<'b> Agent<'b> {
 
     #[inline(never)]
     fn message(&mut self, now: u64, message: Down<'_>) {
-        match core::mem::replace(&mut self.under_way, UnderWay::Nothing) {
-            UnderWay::Report { report, .. } => self.answer_to_report(now, report, message),
-            UnderWay::Request { .. } => self.answer_to_request(now, message),
-            other => {
-                // Nobody asked: late or forged. What is under way goes on.
-                self.under_way = other;
-                self.core.log(Event::Ignored);
-            }
+        if !matches!(self.under_way, UnderWay::Answer { .. }) {
+            // Nobody asked: late or forged. What is under way goes on.
+            return self.core.log(Event::Ignored);
+        }
+        self.under_way = UnderWay::Nothing;
+        match self.who {
+            Who::Report => self.answer_to_report(now, message),
+            Who::State => self.answer_to_request(now, message),
+            Who::Inquiry => self.inquiry.message(&mut self.core, message),
         }
     }
 
-    fn answer_to_report(&mut self, now: u64, report: Report, message: Down<'_>) {
-        let ends_the_job = report.stage.is_terminal();
+    fn answer_to_report(&mut self, now: u64, message: Down<'_>) {
+        let Some(Said { seq: said, stage }) = self.core.outbox else { return };
         match message {
-            Down::Ack { seq } if seq == report.seq => self.report_arrived(now, report),
+            Down::Ack { seq } if seq == said => self.report_arrived(now, stage),
             // Who does not know the job any more, or wants it cancelled that has ended, has heard of it all the same.
-            Down::Refused { refusal: Refusal::Gone, .. } => self.report_arrived(now, report),
-            Down::Cancel { .. } if ends_the_job => self.report_arrived(now, report),
+            Down::Refused { refusal: Refusal::Gone, .. } => self.report_arrived(now, stage),
+            Down::Cancel { .. } if stage.is_terminal() => self.report_arrived(now, stage),
             // An older server does not know every stage, and repeating it would hold up the job. A trial does insist: firmware
             // that cannot make itself understood is not fit.
             Down::Refused { refusal: refusal @ (Refusal::Malformed | Refusal::Unsupported), .. }
-                if report.stage != Stage::Testing =>
+                if !matches!(stage, Stage::Testing) =>
             {
                 self.core.log(Event::ServerRefused { refusal });
-                self.report_arrived(now, report);
+                self.report_arrived(now, stage);
             }
-            Down::Cancel { job } if job == report.job => {
-                self.report_arrived(now, report);
+            Down::Cancel { job } if job == self.core.context.job => {
+                self.report_arrived(now, stage);
                 self.change(|state, core| state.cancelled(core, now));
             }
             Down::Refused { refusal, retry_after_ms } => {
@@ -292,9 +317,9 @@ impl<'b> Agent<'b> {
         }
     }
 
-    fn report_arrived(&mut self, now: u64, report: Report) {
-        self.core.delivered(&report);
-        self.change(|state, core| state.acknowledged(core, now, report.stage));
+    fn report_arrived(&mut self, now: u64, stage: Stage) {
+        self.core.outbox = None;
+        self.change(|state, core| state.acknowledged(core, now, stage.is_terminal()));
     }
 
     fn answer_to_request(&mut self, now: u64, message: Down<'_>) {
@@ -308,9 +333,12 @@ impl<'b> Agent<'b> {
 
     #[inline(never)]
     fn link_lost(&mut self) {
-        if matches!(self.under_way, UnderWay::Request { .. } | UnderWay::Report { .. }) {
+        if matches!(self.under_way, UnderWay::Answer { .. }) {
             self.under_way = UnderWay::Nothing;
             self.core.stall();
+            if matches!(self.who, Who::Inquiry) {
+                self.inquiry.give_up(&self.core);
+            }
         }
     }
 
@@ -340,7 +368,7 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
             core.context.acknowledged = true;
             return State::Recording(Recording);
         }
-        let stage = Stage::RolledBack { reason, cause, boots, failed: FailedProbes::NONE };
+        let stage = Stage::RolledBack { reason, cause, boots, failed: core.context.failed };
         core.report_terminal(stage);
         return State::Reporting(Reporting { stage });
     }
@@ -357,7 +385,16 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
 impl Core<'_> {
     /// Whether the journal speaks of a job whose end the server does not know.
     pub(crate) fn has_job(&self) -> bool {
-        self.context.progress != Progress::None && !self.context.acknowledged
+        !matches!(self.context.progress, Progress::None) && !self.context.acknowledged
+    }
+
+    /// What time it is, as far as anybody has told.
+    pub(crate) fn time(&self) -> Option<TrustedTime> {
+        let (time, at) = self.told?;
+        // In 32 bits, for a division of 64 is 860 bytes of library. After 49 days without an answer it stands still: too
+        // early, never too late.
+        let elapsed_ms = u32::try_from(self.now.saturating_sub(at)).unwrap_or(u32::MAX);
+        Some(time.later(u64::from(elapsed_ms / 1000)))
     }
 
     /// The context with the sequence of the next report, so that the next boot numbers its own above it.
@@ -419,6 +456,11 @@ impl Core<'_> {
         !by.is_empty()
     }
 
+    /// Whether the gates let the device restart.
+    pub(crate) fn may_restart(&self) -> bool {
+        self.config.restart_gates.without(self.open).is_empty()
+    }
+
     fn next_word(&self, now: u64) -> u64 {
         now.saturating_add(u64::from(self.config.poll_interval_ms.max(1)))
     }
@@ -465,13 +507,7 @@ impl Core<'_> {
     }
 
     fn queue(&mut self, stage: Stage, seq: u32) {
-        self.outbox = Some(Report { job: self.context.job, attempt: self.context.attempt, seq, stage });
-    }
-
-    fn delivered(&mut self, report: &Report) {
-        if self.outbox == Some(*report) {
-            self.outbox = None;
-        }
+        self.outbox = Some(Said { seq, stage });
     }
 
     /// Something of the job has reached the flash: whatever failed before is forgiven.

@@ -15,6 +15,9 @@ pub struct Config {
     pub bootloader: u16,
     /// How often to ask for work when the server does not say.
     pub poll_interval_ms: u32,
+    /// How often to ask for freshness, and for the next trust document if there is one, from the boot on. Only devices
+    /// with freshness keys do ([`BootReport::asks`](crate::BootReport::asks)); 0 for never.
+    pub freshness_interval_ms: u32,
     /// Whether to ask for work right after a boot. A device with a doorbell need not: it asks when it is rung, or after
     /// an interval, so that a region whose power comes back does not fall upon its server. An update that is under way
     /// is gone on with at once in any case.
@@ -40,6 +43,7 @@ impl Default for Config {
             hardware: 0,
             bootloader: 1,
             poll_interval_ms: 300_000,
+            freshness_interval_ms: 24 * 3600 * 1000,
             ask_at_boot: true,
             request_timeout_ms: 30_000,
             backoff_ms: (1_000, 300_000),

@@ -7,14 +7,14 @@
 //!     17    1 progress: 0 none, 1 under way, 2 confirmed, 3 failed, 4 cancelled, 5 rolled back; +0x80 once acknowledged
 //!     18    1 stage of a failure
 //!     19    1 zero
-//!     20    2 code of a failure
+//!     20    2 code of a failure, or of the probe that failed a trial
 //!     22    2 confirm window, s; 0 for 900
 //!     24    4 sequence of the report that ended the job, or of the next report when this was written
-//!     28    4 zero
+//!     28    4 probes that failed a trial
 //! ```
 
 use ota_manifest::JobId;
-use ota_manifest::wire::{FailedStage, Stage};
+use ota_manifest::wire::{FailedProbes, FailedStage, Stage};
 use ota_slots::OPAQUE;
 
 /// Reports of one boot that do not survive it: the first of the next boot is numbered above all of them.
@@ -59,6 +59,8 @@ pub struct Context {
     pub confirm_window_s: u16,
     /// Sequence of the last report that must not be repeated for another one.
     pub seq: u32,
+    /// What the self-test found, if it failed the trial.
+    pub failed: FailedProbes,
 }
 
 impl Context {
@@ -70,24 +72,27 @@ impl Context {
         acknowledged: true,
         confirm_window_s: 900,
         seq: 0,
+        failed: FailedProbes::NONE,
     };
 
     /// The bytes for the journal.
     #[must_use]
     pub fn encode(&self) -> [u8; OPAQUE] {
         let (progress, stage, code) = match self.progress {
-            Progress::None => (0, 0, 0),
-            Progress::UnderWay => (1, 0, 0),
-            Progress::Confirmed => (2, 0, 0),
+            Progress::None => (0, 0, self.failed.code),
+            Progress::UnderWay => (1, 0, self.failed.code),
+            Progress::Confirmed => (2, 0, self.failed.code),
             Progress::Failed(stage, code) => (3, stage as u8, code),
-            Progress::Cancelled => (4, 0, 0),
-            Progress::RolledBack => (5, 0, 0),
+            Progress::Cancelled => (4, 0, self.failed.code),
+            Progress::RolledBack => (5, 0, self.failed.code),
         };
         let flag = if self.acknowledged { ACKNOWLEDGED } else { 0 };
         let [c0, c1] = code.to_le_bytes();
         let [w0, w1] = self.confirm_window_s.to_le_bytes();
         let [s0, s1, s2, s3] = self.seq.to_le_bytes();
-        let fields = [self.attempt, progress | flag, stage, 0, c0, c1, w0, w1, s0, s1, s2, s3, 0, 0, 0, 0];
+        let [p0, p1, p2, p3] = self.failed.probes.to_le_bytes();
+        let fields =
+            [self.attempt, progress | flag, stage, 0, c0, c1, w0, w1, s0, s1, s2, s3, p0, p1, p2, p3];
         let mut bytes = [0; OPAQUE];
         if let Some((job, rest)) = bytes.split_first_chunk_mut::<16>() {
             *job = *self.job.as_bytes();
@@ -104,8 +109,10 @@ impl Context {
 
     fn read(bytes: &[u8; OPAQUE]) -> Option<Self> {
         let (job, rest) = bytes.split_first_chunk::<16>()?;
-        let ([attempt, progress, stage, _, c0, c1, w0, w1, s0, s1, s2, s3], _) =
-            rest.split_first_chunk::<12>()?;
+        let [attempt, progress, stage, _, c0, c1, w0, w1, s0, s1, s2, s3, p0, p1, p2, p3] = rest else {
+            return None;
+        };
+        let code = u16::from_le_bytes([*c0, *c1]);
         let stage = match stage {
             0 => FailedStage::Preparing,
             1 => FailedStage::Downloading,
@@ -117,11 +124,13 @@ impl Context {
             0 => Progress::None,
             1 => Progress::UnderWay,
             2 => Progress::Confirmed,
-            3 => Progress::Failed(stage, u16::from_le_bytes([*c0, *c1])),
+            3 => Progress::Failed(stage, code),
             4 => Progress::Cancelled,
             5 => Progress::RolledBack,
             _ => return None,
         };
+        let code = if matches!(ended, Progress::Failed(..)) { 0 } else { code };
+        let failed = FailedProbes { probes: u32::from_le_bytes([*p0, *p1, *p2, *p3]), code };
         let confirm_window_s = match u16::from_le_bytes([*w0, *w1]) {
             // No manifest has such a window. A journal that was lost starts a trial all the same, and it needs time.
             0 => Self::EMPTY.confirm_window_s,
@@ -134,6 +143,7 @@ impl Context {
             acknowledged: progress & ACKNOWLEDGED != 0,
             confirm_window_s,
             seq: u32::from_le_bytes([*s0, *s1, *s2, *s3]),
+            failed,
         })
     }
 
@@ -171,6 +181,10 @@ mod tests {
                     acknowledged,
                     confirm_window_s: 900,
                     seq: 0x0102_0304,
+                    failed: FailedProbes {
+                        probes: 0x8000_0001,
+                        code: if matches!(progress, Progress::Failed(..)) { 0 } else { 0x0B04 },
+                    },
                 };
                 assert_eq!(Context::decode(&context.encode()), context);
             }
@@ -186,10 +200,14 @@ mod tests {
             acknowledged: true,
             confirm_window_s: 900,
             seq: 0x0102_0304,
+            failed: FailedProbes { probes: 0x0708_0906, code: 0 },
         };
         let bytes = context.encode();
         assert_eq!(bytes[..16], [0xAB; 16]);
-        assert_eq!(bytes[16..], [2, 0x83, 2, 0, 0x02, 0x04, 0x84, 0x03, 4, 3, 2, 1, 0, 0, 0, 0]);
+        assert_eq!(bytes[16..], [2, 0x83, 2, 0, 0x02, 0x04, 0x84, 0x03, 4, 3, 2, 1, 6, 9, 8, 7]);
+        let failed = FailedProbes { probes: 1, code: 0x0B04 };
+        let on_trial = Context { progress: Progress::UnderWay, failed, ..context }.encode();
+        assert_eq!(on_trial[16..], [2, 0x81, 0, 0, 0x04, 0x0B, 0x84, 0x03, 4, 3, 2, 1, 1, 0, 0, 0]);
     }
 
     #[test]

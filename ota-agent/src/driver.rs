@@ -4,12 +4,12 @@ use core::num::NonZeroU8;
 
 use embedded_storage::nor_flash::NorFlash;
 use ota_manifest::wire::{Refusal, RollbackReason};
-use ota_manifest::{Frame, Role};
+use ota_manifest::{Frame, Nonce, Role};
 use ota_slots::{
-    App, BeginError, Event, FinishError, Layout, Machine, MayBegin, OPAQUE, OpenError, Opened, Policy,
-    SlotId, Staged, Staging, StoreError, WORK_BUFFER, run_blocking,
+    App, BeginError, Event, FinishError, Layout, Machine, MayBegin, OPAQUE, OfferError, OpenError, Opened,
+    Policy, SlotId, Staged, Staging, StoreError, WORK_BUFFER, run_blocking,
 };
-use ota_verify::{AdmitError, Applicable, DeviceState, TrustedTime};
+use ota_verify::{AdmitError, Applicable, DeviceState, Trust, TrustedTime};
 
 use crate::{BootReport, Plan, SlotWork, SlotsAnswer, Started};
 
@@ -29,7 +29,6 @@ pub struct SlotDriver<'a> {
     /// `None` only if a confirm failed in a way that cost the view of the journal.
     app: Option<Opened<'a>>,
     staging: Option<Staging<'a>>,
-    now: Option<TrustedTime>,
 }
 
 /// Flash, memory to work in, and the watchdog: what [`SlotDriver::perform`] needs beside the work.
@@ -66,19 +65,13 @@ impl<'a> SlotDriver<'a> {
         mut bench: Bench<'_, F, BUFFER>,
     ) -> Result<(Self, BootReport), OpenError> {
         let opened = bench.run(layout, Opened::open(layout, policy, slot))?;
+        let trust = &policy.trust;
         let report = match &opened {
-            Opened::Confirmed(app) => report(app, Started::Settled),
-            Opened::Stranded(app) => report(app, Started::Settled),
-            Opened::Trial(app) => report(app, Started::Trial),
+            Opened::Confirmed(app) => report(app, Started::Settled, trust),
+            Opened::Stranded(app) => report(app, Started::Settled, trust),
+            Opened::Trial(app) => report(app, Started::Trial, trust),
         };
-        Ok((Self { layout, policy, app: Some(opened), staging: None, now: None }, report))
-    }
-
-    /// Tells what time it is, from a freshness reply (`Trust::freshness`) and the device's own counting since: releases past
-    /// their end of validity are refused from now on. Without it they are not; the time does not go on by itself, so tell it
-    /// before each offer, or now and then.
-    pub const fn set_time(&mut self, now: TrustedTime) {
-        self.now = Some(now);
+        Ok((Self { layout, policy, app: Some(opened), staging: None }, report))
     }
 
     /// Does one piece of work.
@@ -88,22 +81,24 @@ impl<'a> SlotDriver<'a> {
         mut bench: Bench<'_, F, BUFFER>,
     ) -> SlotsAnswer {
         match work {
-            SlotWork::Admit { envelope } => self.admit(envelope),
-            SlotWork::Begin { envelope, context } => self.begin(envelope, context, &mut bench),
+            SlotWork::Admit { envelope, now } => self.admit(envelope, now),
+            SlotWork::Begin { envelope, now, context } => self.begin((envelope, now), context, &mut bench),
             SlotWork::Finish => self.finish(&mut bench),
             SlotWork::RequestBoot { staged, attempts, context } => {
                 self.request_boot(staged, attempts, context, &mut bench)
             }
             SlotWork::Confirm { context } => self.confirm(context, &mut bench),
-            SlotWork::Fail { reason } => self.fail(reason, &mut bench),
+            SlotWork::Fail { reason, context } => self.fail(reason, context, &mut bench),
             SlotWork::AckEvent { context } => self.save(context, true, &mut bench),
             SlotWork::Save { context } => self.save(context, false, &mut bench),
+            SlotWork::Believe { envelope, nonce } => self.believe(envelope, nonce),
+            SlotWork::OfferTrust { envelope } => self.offer_trust(envelope, &mut bench),
             filling => self.fill(filling, &mut bench),
         }
     }
 
-    fn admit(&self, envelope: &[u8]) -> SlotsAnswer {
-        let update = match self.applicable(envelope) {
+    fn admit(&self, envelope: &[u8], now: Option<TrustedTime>) -> SlotsAnswer {
+        let update = match self.applicable(envelope, now) {
             Ok(update) => update,
             Err(refused) => return refused,
         };
@@ -130,7 +125,11 @@ impl<'a> SlotDriver<'a> {
     }
 
     /// The chain of proofs from bytes to "for this device".
-    fn applicable<'e>(&self, envelope: &'e [u8]) -> Result<Applicable<'e>, SlotsAnswer> {
+    fn applicable<'e>(
+        &self,
+        envelope: &'e [u8],
+        now: Option<TrustedTime>,
+    ) -> Result<Applicable<'e>, SlotsAnswer> {
         let unauthentic = |code| SlotsAnswer::Refused { refusal: Refusal::Unauthentic, code };
         let frame = Frame::parse(envelope).map_err(|_| unauthentic(code::FRAME))?;
         let authentic = self
@@ -145,12 +144,17 @@ impl<'a> SlotDriver<'a> {
             None => return Err(misuse()),
         };
         authentic
-            .admit(&DeviceState { now: self.now, ..state })
+            .admit(&DeviceState { now, ..state })
             .map_err(|error| SlotsAnswer::Refused { refusal: refusal(&error), code: error.code() })
     }
 
-    fn begin(&mut self, envelope: &[u8], context: [u8; OPAQUE], bench: &mut impl Runner) -> SlotsAnswer {
-        let update = match self.applicable(envelope) {
+    fn begin(
+        &mut self,
+        (envelope, now): (&[u8], Option<TrustedTime>),
+        context: [u8; OPAQUE],
+        bench: &mut impl Runner,
+    ) -> SlotsAnswer {
+        let update = match self.applicable(envelope, now) {
             Ok(update) => update,
             Err(refused) => return refused,
         };
@@ -240,8 +244,14 @@ impl<'a> SlotDriver<'a> {
         }
     }
 
-    fn fail(&mut self, reason: RollbackReason, bench: &mut impl Runner) -> SlotsAnswer {
-        let Some(Opened::Trial(app)) = self.app.take() else { return misuse() };
+    fn fail(
+        &mut self,
+        reason: RollbackReason,
+        context: [u8; OPAQUE],
+        bench: &mut impl Runner,
+    ) -> SlotsAnswer {
+        let Some(Opened::Trial(mut app)) = self.app.take() else { return misuse() };
+        app.set_opaque(context);
         match bench.run(self.layout, app.fail(reason)) {
             Ok(_reboot) => SlotsAnswer::Done,
             Err(app) => {
@@ -259,9 +269,35 @@ impl<'a> SlotDriver<'a> {
             None => misuse(),
         }
     }
+
+    fn believe(&self, envelope: &[u8], nonce: Nonce) -> SlotsAnswer {
+        let Ok(frame) = Frame::parse(envelope) else { return SlotsAnswer::Failed { code: code::FRAME } };
+        match self.policy.trust.freshness(frame, nonce) {
+            Ok(fresh) => SlotsAnswer::Fresh(fresh),
+            Err(error) => SlotsAnswer::Failed { code: error.code() },
+        }
+    }
+
+    /// Only what the roots in force have signed is worth an erase and a reset.
+    fn offer_trust(&self, envelope: &[u8], bench: &mut impl Runner) -> SlotsAnswer {
+        let Ok(frame) = Frame::parse(envelope) else { return SlotsAnswer::Failed { code: code::FRAME } };
+        if let Err(error) = self.policy.trust.names_successor(&frame) {
+            return SlotsAnswer::Failed { code: error.code() };
+        }
+        let offer = match &self.app {
+            Some(Opened::Confirmed(app)) => app.offer_trust(envelope),
+            Some(Opened::Stranded(app)) => app.offer_trust(envelope),
+            _ => return misuse(),
+        };
+        match offer.and_then(|offer| bench.run(self.layout, offer)) {
+            Ok(offer) => SlotsAnswer::TrustOffered(offer),
+            Err(OfferError::Flash(_)) => SlotsAnswer::Failed { code: code::FLASH },
+            Err(_) => misuse(),
+        }
+    }
 }
 
-fn report<S>(app: &App<'_, S>, started: Started) -> BootReport {
+fn report<S>(app: &App<'_, S>, started: Started, trust: &Trust<'_>) -> BootReport {
     BootReport {
         started,
         event: app.event(),
@@ -269,6 +305,8 @@ fn report<S>(app: &App<'_, S>, started: Started) -> BootReport {
         manifest: app.manifest_id(),
         order: app.order(),
         floor: app.floor(),
+        trust: trust.version(),
+        asks: trust.has_keys(Role::Freshness),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the agent is told.
 
 use crate::Gates;
-use ota_manifest::wire::{Down, Refusal};
-use ota_manifest::{ManifestId, Order, SecurityVersion};
-use ota_slots::{Event as SlotEvent, OPAQUE, ResumePoint, Staged};
+use ota_manifest::wire::{Down, FailedProbes, Refusal};
+use ota_manifest::{ManifestId, Nonce, Order, SecurityVersion};
+use ota_slots::{Event as SlotEvent, OPAQUE, ResumePoint, Staged, TrustOffer};
+use ota_verify::AuthenticFreshness;
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -14,13 +15,33 @@ pub enum Input<'i> {
     LinkLost,
     /// The result of the last [`Output::Slots`](crate::Output::Slots).
     Slots(SlotsAnswer),
-    /// The verdict of the last [`Output::SelfTest`](crate::Output::SelfTest): whether the firmware is fit.
-    SelfTest(bool),
+    /// The verdict of the last [`Output::SelfTest`](crate::Output::SelfTest).
+    SelfTest(Fitness),
+    /// Ask the server for freshness with this nonce, from a random source: the answer to [`Output::Draw`](crate::Output::Draw),
+    /// or a question of the self-test's. Asked once the device is idle or on trial; what comes back is
+    /// [`SlotsAnswer::Fresh`].
+    Ask(Nonce),
     /// Somebody rang: ask for work now.
     Doorbell,
     /// Which gates are open from now on. All are closed until this says otherwise; it matters to what
     /// [`Config`](crate::Config) makes wait for them. Closing one in the middle of a download pauses it.
     Gates(Gates),
+}
+
+/// Whether firmware on trial is fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fitness {
+    /// It is.
+    Fit,
+    /// It is not; the old firmware reports what was found.
+    Unfit(FailedProbes),
+}
+
+impl From<bool> for Fitness {
+    /// For a self-test without a record.
+    fn from(fit: bool) -> Self {
+        if fit { Self::Fit } else { Self::Unfit(FailedProbes::NONE) }
+    }
 }
 
 /// How slot work went.
@@ -45,6 +66,11 @@ pub enum SlotsAnswer {
     ChunkRefused,
     /// The whole image is proven from flash.
     Finished(Staged),
+    /// The freshness keys have answered this device's question. A self-test that asked it wants to see this too
+    /// (`SelfTest::answer`).
+    Fresh(AuthenticFreshness),
+    /// The trust document is where the bootloader looks for it.
+    TrustOffered(TrustOffer),
     /// The flash, the journal or the proof failed, with the code for log and report.
     Failed {
         /// The precise code.
@@ -109,6 +135,10 @@ pub struct BootReport {
     pub order: Order,
     /// The anti-rollback floor.
     pub floor: SecurityVersion,
+    /// Version of the trust in force.
+    pub trust: u32,
+    /// Whether it has freshness keys: without them no reply would be believed.
+    pub asks: bool,
 }
 
 impl BootReport {
@@ -122,6 +152,8 @@ impl BootReport {
             manifest: ManifestId::NONE,
             order: Order { epoch: 0, sequence: 0 },
             floor: SecurityVersion(0),
+            trust: 1,
+            asks: false,
         }
     }
 }

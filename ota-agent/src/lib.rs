@@ -8,7 +8,7 @@
 //! [`Output`] to be carried out and an [`Input`] that says how it went.
 //!
 //! ```text
-//!    Input::Message, Input::Slots, Input::SelfTest, Input::LinkLost, Input::Doorbell, Input::Gates
+//!    Input::Message, Input::Slots, Input::SelfTest, Input::Ask, Input::LinkLost, Input::Doorbell, Input::Gates
 //!                                  |
 //!                                  v
 //!   Idle -> Admitting -> Preparing -> Leaves -> Downloading -> Verifying -> Ready -> (reset)
@@ -16,7 +16,14 @@
 //!    '--- Reporting <--- Recording, Concluding <--- Testing <--------- boot -----------'
 //!                                  |
 //!                                  v
-//!           Output::Send, Output::Slots, Output::SelfTest, Output::Event, Output::Reset, Output::Wait
+//!           Output::Send, Output::Slots, Output::SelfTest, Output::Draw, Output::Event, Output::Reset, Output::Wait
+//! ```
+//! Beside the jobs, while the device is idle or on trial, it asks what time it is and whose word counts:
+//!
+//! ```text
+//!   Output::Draw -> Input::Ask -> Up::Ask, Down::Fresh -> SlotWork::Believe -> a newer trust document?
+//!                                                                              |
+//!                     reset <- SlotWork::OfferTrust <- Down::Trust, Up::Trust -'
 //! ```
 //!
 //! The loop, in six steps:
@@ -60,6 +67,7 @@ mod context;
 mod driver;
 mod gates;
 mod input;
+mod inquiry;
 mod output;
 #[cfg(feature = "self-test")]
 pub mod self_test;
@@ -73,7 +81,7 @@ pub use config::Config;
 pub use context::{Context, Progress};
 pub use driver::{Bench, SlotDriver};
 pub use gates::Gates;
-pub use input::{BootReport, Input, Plan, SlotsAnswer, Started};
+pub use input::{BootReport, Fitness, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};
 pub use stream::{MemoryTooSmall, StreamError, StreamLink, StreamLosses};
 

@@ -1,8 +1,9 @@
 //! What the agent wants done.
 
-use ota_manifest::JobId;
 use ota_manifest::wire::{Refusal, ResetCause, RollbackReason, Stage, Up};
-use ota_slots::{OPAQUE, Staged};
+use ota_manifest::{JobId, Nonce, Order};
+use ota_slots::{OPAQUE, Staged, TrustOffer};
+use ota_verify::TrustedTime;
 
 use crate::Gates;
 
@@ -13,8 +14,10 @@ pub enum Output<'o> {
     Send(Up),
     /// Do this with the slots and hand in the result.
     Slots(SlotWork<'o>),
-    /// Run the self-test and hand in the verdict. Feed the watchdog on progress only.
+    /// Run the self-test and hand in the verdict. Feed the watchdog on progress only. Messages may go to and fro meanwhile.
     SelfTest,
+    /// Draw 16 bytes from a random source and hand them in as [`Input::Ask`](crate::Input::Ask). Nothing waits for it.
+    Draw,
     /// Something worth a line in the log.
     Event(Event),
     /// Reset the device. Nothing else is left to do.
@@ -30,11 +33,15 @@ pub enum SlotWork<'o> {
     Admit {
         /// The envelope.
         envelope: &'o [u8],
+        /// What time it is, if a freshness reply has told.
+        now: Option<TrustedTime>,
     },
     /// Begin or resume staging.
     Begin {
         /// The envelope.
         envelope: &'o [u8],
+        /// What time it is, if a freshness reply has told.
+        now: Option<TrustedTime>,
         /// For the journal.
         context: [u8; OPAQUE],
     },
@@ -88,6 +95,8 @@ pub enum SlotWork<'o> {
     Fail {
         /// Why.
         reason: RollbackReason,
+        /// For the journal: what the self-test found.
+        context: [u8; OPAQUE],
     },
     /// The server knows of the event.
     AckEvent {
@@ -98,6 +107,18 @@ pub enum SlotWork<'o> {
     Save {
         /// For the journal.
         context: [u8; OPAQUE],
+    },
+    /// Check a freshness reply.
+    Believe {
+        /// The envelope.
+        envelope: &'o [u8],
+        /// The question's.
+        nonce: Nonce,
+    },
+    /// Check a trust document and put it where the bootloader looks for it.
+    OfferTrust {
+        /// The envelope.
+        envelope: &'o [u8],
     },
 }
 
@@ -167,6 +188,25 @@ pub enum Event {
     Settled {
         /// Of this job.
         job: JobId,
+    },
+    /// A freshness key has told what time it is.
+    Fresh {
+        /// The time.
+        time: TrustedTime,
+        /// The highest order released for this device.
+        latest: Order,
+    },
+    /// A freshness reply or a trust document was not believed; the one before stays in force.
+    NotBelieved {
+        /// What was the matter.
+        code: u16,
+    },
+    /// The bootloader has been given a trust document, which it looks at when the device is reset.
+    TrustOffered {
+        /// The document's version.
+        version: u32,
+        /// Whether it was there already; it then has not been adopted at the last reset.
+        offer: TrustOffer,
     },
     /// The journal or the flash failed.
     FlashFailed {

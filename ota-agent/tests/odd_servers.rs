@@ -8,7 +8,7 @@ use ota_agent::{
     Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotDriver, SlotWork,
     SlotsAnswer, Started,
 };
-use ota_manifest::wire::{Down, FailedStage, Object, Refusal, ResetCause, Stage, Up};
+use ota_manifest::wire::{Down, FailedProbes, FailedStage, Object, Refusal, ResetCause, Stage, Up};
 use ota_manifest::{JobId, ManifestId};
 use ota_slots::ResumePoint;
 use ota_slots::sim::{Cut, CutMode, Lab};
@@ -195,6 +195,7 @@ fn device_with_a_bell_and_an_update_under_way_asks_at_boot() {
         acknowledged: false,
         confirm_window_s: 10,
         seq: 1,
+        failed: FailedProbes::NONE,
     };
     let config = Config { ask_at_boot: false, ..Config::default() };
     let boot = BootReport { opaque: context.encode(), ..BootReport::confirmed() };
@@ -213,6 +214,7 @@ fn trial_ends_at_its_deadline_although_a_report_is_still_unanswered() {
         acknowledged: false,
         confirm_window_s: 10,
         seq: 1,
+        failed: FailedProbes::NONE,
     };
     let boot = BootReport { started: Started::Trial, opaque: context.encode(), ..BootReport::confirmed() };
     let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
@@ -235,7 +237,7 @@ fn trial_of_which_nothing_is_written_down_has_time_for_its_self_test() {
     assert!(matches!(agent.poll_output(0), Output::SelfTest));
     assert_eq!(agent.poll_timeout(), Some(900_000));
     agent.handle_timeout(5000);
-    agent.handle_input(5000, Input::SelfTest(true));
+    agent.handle_input(5000, Input::SelfTest(true.into()));
     assert!(matches!(agent.poll_output(5000), Output::Slots(SlotWork::Confirm { .. })));
 }
 
@@ -253,7 +255,7 @@ fn envelope_as_long_as_the_lent_memory_is_looked_at_and_a_longer_one_is_refused(
         let mut asked = None;
         for _ in 0..4 {
             match agent.poll_output(0) {
-                Output::Slots(SlotWork::Admit { envelope }) => asked = Some(envelope == offered),
+                Output::Slots(SlotWork::Admit { envelope, .. }) => asked = Some(envelope == offered),
                 Output::Event(Event::OfferRefused { refusal: Refusal::Unsupported, code: 0x0505 }) => {
                     asked = None;
                     assert!(is_refused, "{lent} {len}");

@@ -369,7 +369,7 @@ fn messages_that_arrive_together_are_handed_out_one_by_one() {
 fn message_of_a_newer_server_is_passed_over_and_counted() {
     for which in LOOPS {
         let (mut link, mut port) = (link(), Port::default());
-        for unknown in [&[6, 1, 2][..], &[0x80, 1], &[5, 99, 0], &[], &[2, 0x87, 0]] {
+        for unknown in [&[60, 1, 2][..], &[0x80, 1], &[5, 99, 0], &[], &[2, 0x87, 0]] {
             port.to_read.extend(frame(unknown, &mut [0; 16]).unwrap());
         }
         port.to_read.extend(framed(&ACK));

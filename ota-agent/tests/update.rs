@@ -6,11 +6,8 @@ use common::{CHUNK, Device, Firmware, WINDOW};
 use ota_agent::Event;
 use ota_agent::sim::Lie;
 use ota_manifest::wire::{FailedProbes, FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
-use ota_manifest::{Frame, FreshnessDraft, Nonce, Order, Role};
 use ota_slots::SlotId;
 use ota_slots::sim::{Cut, CutMode, Lab, Logged};
-use ota_verify::sign::{Signer as _, seal_freshness};
-use ota_verify::{Trust, TrustedKey, TrustedTime};
 
 const SIZE: usize = 12_500;
 
@@ -244,29 +241,4 @@ fn power_cut_at_any_operation_ends_in_exactly_one_terminal_report() {
             }
         }
     }
-}
-
-/// The time a freshness key tells.
-fn told(seconds: u64) -> TrustedTime {
-    let lab = Lab::new();
-    let (key, nonce) = (lab.public_key(), Nonce::new([7; 16]));
-    let reply = FreshnessDraft { nonce, time: seconds, latest: Order::default(), trust_version: 1 };
-    let envelope = seal_freshness(&reply, &[&lab]).unwrap();
-    let keys = [TrustedKey::new(Role::Freshness, &key)];
-    Trust::pinned(&keys).freshness(Frame::parse(&envelope).unwrap(), nonce).unwrap().time()
-}
-
-#[test]
-fn release_past_its_end_is_refused_by_a_device_that_knows_the_time() {
-    const END: u64 = 1_790_000_000;
-    let ends = |lab: &Lab| lab.release_with(2, SIZE, |draft| draft.not_after = Some(END));
-    let end_of = |time: Option<u64>| {
-        let mut device = Device::new(Firmware::Fit, ends);
-        device.time = time.map(told);
-        device.live();
-        (device.terminals(), device.server.fetches().is_empty())
-    };
-    assert_eq!(end_of(Some(END + 1)), (vec![Stage::Rejected { refusal: Refusal::Expired }], true));
-    assert_eq!(end_of(Some(END)), (vec![Stage::Confirmed], false));
-    assert_eq!(end_of(None), (vec![Stage::Confirmed], false), "a device without a clock goes on");
 }

@@ -26,7 +26,6 @@ pub struct Handover {
     image: VerifiedImage,
     state: SlotState,
     floor: SecurityVersion,
-    other: SlotState,
 }
 
 impl Handover {
@@ -46,12 +45,6 @@ impl Handover {
     #[must_use]
     pub const fn state(&self) -> SlotState {
         self.state
-    }
-
-    /// Whether the other slot is being filled, or is full and waits for a boot.
-    #[must_use]
-    pub const fn is_update_under_way(&self) -> bool {
-        matches!(self.other, SlotState::Staging | SlotState::Staged | SlotState::Pending)
     }
 
     /// The anti-rollback floor, as the journal and the guard region have it.
@@ -326,8 +319,7 @@ impl<'a, A: Activation> Boot<'a, A> {
             return Err(Recovery::NothingProven);
         }
         let snapshot = self.decision.snapshot();
-        let (state, other) = (snapshot.state(slot), snapshot.state(slot.other()));
-        Ok(Handover { slot, image, state, floor: snapshot.floor(), other })
+        Ok(Handover { slot, image, state: snapshot.state(slot), floor: snapshot.floor() })
     }
 }
 

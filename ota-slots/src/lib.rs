@@ -83,6 +83,7 @@ pub use activation::{Activation, InPlace, Motion, MotionKind, Moving};
 pub use app::{
     App, Begin, BeginError, Confirm, Confirmed, Fail, Finish, FinishError, MayBegin, MayConfirm, OfferError,
     OfferTrust, Open, OpenError, Opened, Reboot, RequestBoot, RequestError, Save, Staged, Stranded, Trial,
+    TrustOffer,
 };
 pub use boot::{Boot, Handover, Recovery};
 pub use decision::{Action, Decision, Input};

@@ -199,8 +199,8 @@ fn name(envelope: &[u8]) -> [u8; 8] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AdoptError {
-    /// The running image is not confirmed, or an update is under way: later.
-    #[error("an image is on trial or an update is under way")]
+    /// The running image is not confirmed: later.
+    #[error("the running image is not confirmed")]
     NotNow,
     /// The layout has no place for adopted trust.
     #[error("the layout keeps no trust documents")]
@@ -221,8 +221,8 @@ pub enum AdoptError {
 
 type Done = Result<(), AdoptError>;
 
-/// Adopts a trust document: while the running image is confirmed and nothing is in flight, and if that image proves itself
-/// under the new trust.
+/// Adopts a trust document: while the running image is confirmed, and if it proves itself under the new trust. An image that is
+/// staged meanwhile has to prove itself under it too, before it is booted.
 ///
 /// The bootloader alone does this, between its decision and the lock. Until the cell in the guard region is written, the old
 /// document is in force.
@@ -246,7 +246,7 @@ impl<'a> Adopt<'a> {
         policy: &'a Policy<'a>,
         (successor, envelope): (&AuthenticTrust<'_>, &'a [u8]),
     ) -> Result<Self, AdoptError> {
-        if handover.state() != SlotState::Confirmed || handover.is_update_under_way() {
+        if handover.state() != SlotState::Confirmed {
             return Err(AdoptError::NotNow);
         }
         if layout.kept_trust().is_none() {

@@ -11,7 +11,7 @@ use ota_slots::sim::{Cut, CutMode, Lab, LabFlash, Release};
 use ota_slots::{
     Adopt, AdoptError, Boot, BootDescriptor, Geometry, Guard, Layout, Machine, OfferError, OpenError, Opened,
     Partition, Policy, Provision, Region, SlotId, SlotRegion, SlotState, TRUST_MEMORY, TrustMemoryError,
-    WORK_BUFFER, run_blocking,
+    TrustOffer, WORK_BUFFER, run_blocking,
 };
 use ota_verify::sign::{Signature, Signer, SignerError, cosign};
 use ota_verify::{
@@ -179,7 +179,7 @@ impl Device {
     }
 
     /// The application hands a document to the bootloader.
-    fn offer(&mut self, envelope: &[u8]) -> Result<(), OfferError> {
+    fn offer(&mut self, envelope: &[u8]) -> Result<TrustOffer, OfferError> {
         let opened = self.run(Opened::open(self.layout, self.policy, SlotId::A));
         let Ok(Opened::Confirmed(app)) = opened else { panic!("{opened:?}") };
         let offer = app.offer_trust(envelope)?;
@@ -205,7 +205,7 @@ mod adoption {
             let operations = device.flash.operations();
             assert_eq!(device.offer(&document_of(2, len + 1)), Err(OfferError::WrongEnvelope), "{limit}");
             assert_eq!(device.flash.operations(), operations);
-            assert_eq!(device.offer(&document_of(2, len)), Ok(()), "{limit}");
+            assert_eq!(device.offer(&document_of(2, len)), Ok(TrustOffer::Written), "{limit}");
         }
     }
 

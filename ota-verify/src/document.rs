@@ -180,23 +180,42 @@ impl Trust<'_> {
         frame: Frame<'a>,
         algorithms: &'a [&'a dyn KeyAlgorithm],
     ) -> Result<AuthenticTrust<'a>, TrustError> {
-        check_frame(&frame)?;
-        if !self.has_keys(Role::Root) {
-            return Err(TrustError::NoRootKeys);
-        }
-        signed_by_roots(self, &frame, |found, needed| TrustError::NotByOldRoots { found, needed })?;
+        self.check_roots(&frame)?;
         let adopted = AuthenticTrust::read(&frame, algorithms)?;
-        let (current, found) = (self.version(), adopted.version());
-        check_newer(current, found)?;
-        if found - current > 1 {
-            return Err(TrustError::Gap { current, found });
-        }
+        self.check_next(adopted.version())?;
         // What has been withdrawn, and what has been opened, stays so.
         if adopted.terms.epoch < self.epoch() || adopted.terms.min_order < self.min_order() {
             return Err(TrustError::Lowered);
         }
         adopted.check_own_roots(&frame)?;
         Ok(adopted)
+    }
+
+    /// Whether the owners of this trust say that `frame` is what follows it, so that it is worth a place in flash and a reset;
+    /// ends in its version. Whether it can follow is for [`Self::successor`] to say, which the bootloader calls.
+    ///
+    /// # Errors
+    /// [`TrustError`]: kind and length, roots in force, payload, version.
+    pub fn names_successor(&self, frame: &Frame<'_>) -> Result<u32, TrustError> {
+        self.check_roots(frame)?;
+        let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated())
+            .map_err(TrustError::Malformed)?;
+        self.check_next(document.version)?;
+        Ok(document.version)
+    }
+
+    fn check_roots(&self, frame: &Frame<'_>) -> Result<(), TrustError> {
+        check_frame(frame)?;
+        if !self.has_keys(Role::Root) {
+            return Err(TrustError::NoRootKeys);
+        }
+        signed_by_roots(self, frame, |found, needed| TrustError::NotByOldRoots { found, needed })
+    }
+
+    fn check_next(&self, found: u32) -> Result<(), TrustError> {
+        let current = self.version();
+        check_newer(current, found)?;
+        if found - current > 1 { Err(TrustError::Gap { current, found }) } else { Ok(()) }
     }
 }
 

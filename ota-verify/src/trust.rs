@@ -274,7 +274,8 @@ impl<'k> Trust<'k> {
     }
 
     /// Whether anybody could sign in `role`.
-    pub(crate) fn has_keys(&self, role: Role) -> bool {
+    #[must_use]
+    pub fn has_keys(&self, role: Role) -> bool {
         match self.keys {
             Keys::Pinned(keys) => keys.iter().any(|trusted| trusted.role == role),
             // The reader refuses documents with keys and no threshold, and the other way round.

@@ -116,7 +116,7 @@ impl Device<'_> {
     fn offer_trust<S: MayBegin>(&mut self, app: &App<'_, S>) -> Flow {
         let Ok(offer) = app.offer_trust(&self.world.next_trust) else { return Ok(self.refused()) };
         match self.run(offer)? {
-            Ok(()) => Ok(Ended::Reset(ResetCause::Software)),
+            Ok(_) => Ok(Ended::Reset(ResetCause::Software)),
             Err(_) => Ok(self.refused()),
         }
     }

@@ -11,7 +11,7 @@ use ota_agent::{
     Agent, Bench, BootReport, Buffers, Config, Event, Input, Output, SlotDriver, SlotWork, SlotsAnswer,
 };
 use ota_manifest::wire::{Down, Stage, Up};
-use ota_manifest::{MAX_ENVELOPE, ResetCause};
+use ota_manifest::{MAX_ENVELOPE, Nonce, ResetCause};
 use ota_slots::{Boot, Handover, OpenError, Policy, SlotState, WORK_BUFFER, run_blocking};
 
 use crate::board::{BOOTLOADER, HARDWARE, LAYOUT, WINDOW_BYTES};
@@ -249,6 +249,7 @@ impl Session<'_> {
             Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
             Output::Wait => self.wait(agent),
             Output::SelfTest => return self.self_test(agent),
+            Output::Draw => draw(agent, now),
             Output::Send(up) => self.send(agent, link, up),
             Output::Slots(work) => {
                 self.arm_fuse(&work);
@@ -300,7 +301,10 @@ impl Session<'_> {
                 return Some(Ended::Reset(ResetCause::Watchdog));
             }
             behaviour => {
-                agent.handle_input(self.device.now_ms(), Input::SelfTest(behaviour == Behaviour::Healthy));
+                agent.handle_input(
+                    self.device.now_ms(),
+                    Input::SelfTest((behaviour == Behaviour::Healthy).into()),
+                );
             }
         }
         None
@@ -359,6 +363,14 @@ impl Session<'_> {
             other => Happening::Note { text: format!("{other:?}") },
         };
         self.device.log.write(line);
+    }
+}
+
+/// A question for freshness needs a nonce that nobody can foresee; without random numbers none is asked.
+fn draw(agent: &mut Agent<'_>, now: u64) {
+    let mut nonce = [0; Nonce::LEN];
+    if getrandom::fill(&mut nonce).is_ok() {
+        agent.handle_input(now, Input::Ask(Nonce::new(nonce)));
     }
 }
 

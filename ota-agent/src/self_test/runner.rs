@@ -1,11 +1,12 @@
 //! One probe after the other, to a verdict.
 
 use ota_manifest::Nonce;
+use ota_manifest::wire::FailedProbes;
 use ota_verify::AuthenticFreshness;
 use thiserror::Error;
 
 use super::{Outcome, Probe, Step, Watchdog};
-use crate::Input;
+use crate::{Fitness, Input};
 
 /// Most probes of a self-test: as many as [`Probes`] has bits.
 pub const MAX_PROBES: usize = 32;
@@ -135,6 +136,8 @@ pub enum Verdict {
         probe: usize,
         /// What it is called.
         name: &'static str,
+        /// All that failed, for the report of the rollback.
+        failed: FailedProbes,
     },
     /// None failed, but this required probe could not tell.
     Inconclusive {
@@ -151,15 +154,19 @@ impl Verdict {
     ///
     /// ```
     /// use ota_agent::{Input, self_test::Verdict};
-    /// assert!(matches!(Verdict::Passed.input(), Some(Input::SelfTest(true))));
-    /// assert!(matches!(Verdict::Failed { probe: 0, name: "radio" }.input(), Some(Input::SelfTest(false))));
+    /// # use ota_agent::Fitness;
+    /// # use ota_manifest::wire::FailedProbes;
+    /// let failed = FailedProbes { probes: 0b1, code: 0x0B02 };
+    /// let radio = Verdict::Failed { probe: 0, name: "radio", failed };
+    /// assert!(matches!(Verdict::Passed.input(), Some(Input::SelfTest(Fitness::Fit))));
+    /// assert!(matches!(radio.input(), Some(Input::SelfTest(Fitness::Unfit(found))) if found == failed));
     /// assert!(Verdict::Inconclusive { probe: 0, name: "server" }.input().is_none());
     /// ```
     #[must_use]
     pub const fn input(self) -> Option<Input<'static>> {
         match self {
-            Self::Passed => Some(Input::SelfTest(true)),
-            Self::Failed { .. } => Some(Input::SelfTest(false)),
+            Self::Passed => Some(Input::SelfTest(Fitness::Fit)),
+            Self::Failed { failed, .. } => Some(Input::SelfTest(Fitness::Unfit(failed))),
             Self::Inconclusive { .. } => None,
         }
     }
@@ -321,7 +328,9 @@ impl<'t, 'p> SelfTest<'t, 'p> {
         let required = || self.checks.iter().enumerate().filter(|(_, check)| check.required);
         let failed = required().find(|(_, check)| matches!(check.outcome, Some(Outcome::Failed(_))));
         if let Some((probe, check)) = failed {
-            return Verdict::Failed { probe, name: check.name() };
+            let Summary { failed, code, .. } = self.summary();
+            let failed = FailedProbes { probes: failed.bits(), code };
+            return Verdict::Failed { probe, name: check.name(), failed };
         }
         match required().find(|(_, check)| check.outcome != Some(Outcome::Passed)) {
             Some((probe, check)) => Verdict::Inconclusive { probe, name: check.name() },

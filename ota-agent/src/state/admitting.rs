@@ -4,15 +4,15 @@ use ota_manifest::wire::{FailedStage, Refusal};
 
 use crate::agent::Core;
 use crate::state::idle::refuse;
-use crate::state::{Job, Preparing, State, Want, code, fail};
+use crate::state::{Job, Output, Preparing, State, code, fail};
 use crate::{SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
 pub(crate) struct Admitting;
 
 impl Admitting {
-    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
-        Want::Slots(SlotWork::Admit { envelope: core.envelope() })
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
+        Output::Slots(SlotWork::Admit { envelope: core.envelope(), now: core.time() })
     }
 
     pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {

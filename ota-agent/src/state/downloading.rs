@@ -5,7 +5,7 @@
 use ota_manifest::wire::{Down, FailedStage, Fetch, Object, Stage, Up};
 
 use crate::agent::Core;
-use crate::state::{Job, Load, RETRIES, State, Verifying, Want, code, fail};
+use crate::state::{Job, Load, Output, RETRIES, State, Verifying, code, fail};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
@@ -131,12 +131,12 @@ impl Downloading {
         }
     }
 
-    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
         match self.doing {
-            Doing::Loading { .. } => Want::Wait,
+            Doing::Loading { .. } => Output::Wait,
             Doing::Fetching { .. } => {
                 let (first, count) = self.missing();
-                Want::Send(Up::Fetch(Fetch {
+                Output::Send(Up::Fetch(Fetch {
                     job: core.context.job,
                     image: self.job.plan.image,
                     object: Object::Payload,
@@ -145,11 +145,11 @@ impl Downloading {
                 }))
             }
             Doing::Erasing { next } => {
-                Want::Slots(SlotWork::EraseBlock { block: next / self.job.plan.chunks_per_block() })
+                Output::Slots(SlotWork::EraseBlock { block: next / self.job.plan.chunks_per_block() })
             }
             Doing::Storing { next } => {
                 let bytes = core.window(self.window_at(next), self.chunk_len(next));
-                Want::Slots(SlotWork::StoreChunk { chunk: next, bytes })
+                Output::Slots(SlotWork::StoreChunk { chunk: next, bytes })
             }
         }
     }

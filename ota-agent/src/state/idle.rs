@@ -1,12 +1,12 @@
 //! Nothing to do: ask for work now and then.
 
 use ota_manifest::JobId;
-use ota_manifest::wire::{Down, PROTOCOL, Poll, Refusal, Stage, Up};
+use ota_manifest::wire::{Down, FailedProbes, PROTOCOL, Poll, Refusal, Stage, Up};
 
 use crate::Event;
 use crate::agent::Core;
 use crate::context::Progress;
-use crate::state::{Admitting, Reporting, State, Want, code};
+use crate::state::{Admitting, Output, Reporting, State, code};
 
 /// A server cannot silence a device for longer than a day.
 const LONGEST_WAIT_MS: u32 = 24 * 3600 * 1000;
@@ -33,11 +33,11 @@ impl Idle {
         Self { ask_at: now.saturating_add(core.backoff.spread(interval).into()), asking: false }
     }
 
-    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+    pub(crate) fn want(&self, core: &Core<'_>) -> Output<'_> {
         if !self.asking {
-            return Want::Wait;
+            return Output::Wait;
         }
-        Want::Send(Up::Poll(Poll {
+        Output::Send(Up::Poll(Poll {
             protocol: PROTOCOL,
             version: core.config.version,
             order: core.boot.order,
@@ -91,6 +91,7 @@ fn offered(core: &mut Core<'_>, job: JobId, attempt: u8, envelope: &[u8]) -> Sta
         core.context.attempt = attempt;
         core.context.progress = Progress::None;
     }
+    core.context.failed = FailedProbes::NONE;
     match core.keep_envelope(envelope) {
         Some(()) => State::Admitting(Admitting),
         None => refuse(core, Refusal::Unsupported, code::ENVELOPE),

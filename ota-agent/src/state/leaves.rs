@@ -3,7 +3,7 @@
 use ota_manifest::wire::{Down, FailedStage, Fetch, Object, Up};
 
 use crate::agent::Core;
-use crate::state::{Downloading, Job, RETRIES, State, Want, code, fail};
+use crate::state::{Downloading, Job, Output, RETRIES, State, code, fail};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 const LEAF: usize = 32;
@@ -39,10 +39,10 @@ impl Leaves {
         matches!(self.doing, Doing::Fetching { .. })
     }
 
-    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
         match self.doing {
-            Doing::Erasing => Want::Slots(SlotWork::EraseLeaves),
-            Doing::Fetching { first } => Want::Send(Up::Fetch(Fetch {
+            Doing::Erasing => Output::Slots(SlotWork::EraseLeaves),
+            Doing::Fetching { first } => Output::Send(Up::Fetch(Fetch {
                 job: core.context.job,
                 image: self.job.plan.image,
                 object: Object::Leaves,
@@ -50,9 +50,9 @@ impl Leaves {
                 count: u16::try_from(self.batch(core, first)).unwrap_or(u16::MAX),
             })),
             Doing::Storing { first, count } => {
-                Want::Slots(SlotWork::StoreLeaves { first, leaves: core.window(0, count as usize * LEAF) })
+                Output::Slots(SlotWork::StoreLeaves { first, leaves: core.window(0, count as usize * LEAF) })
             }
-            Doing::Checking => Want::Slots(SlotWork::CheckLeaves),
+            Doing::Checking => Output::Slots(SlotWork::CheckLeaves),
         }
     }
 

@@ -12,7 +12,7 @@ mod reporting;
 mod testing;
 mod verifying;
 
-use ota_manifest::wire::{Down, FailedStage, Stage, Up};
+use ota_manifest::wire::{Down, FailedStage, Stage};
 
 pub(crate) use admitting::Admitting;
 pub(crate) use downloading::Downloading;
@@ -27,7 +27,8 @@ pub(crate) use verifying::Verifying;
 use crate::agent::Core;
 use crate::context::Progress;
 use crate::gates::Step;
-use crate::{Event, Plan, SlotWork, SlotsAnswer};
+use crate::inquiry::SpareTime;
+use crate::{Event, Output, Plan, SlotsAnswer};
 
 /// Times something that should work is tried again before the job fails.
 pub(crate) const RETRIES: u8 = 5;
@@ -48,17 +49,6 @@ pub(crate) mod code {
     pub(crate) const ENVELOPE: u16 = 0x0505;
     /// Request after request brought nothing that could be used.
     pub(crate) const NOTHING_NEW: u16 = 0x0506;
-}
-
-/// What a state wants done next.
-#[derive(Debug)]
-pub(crate) enum Want<'w> {
-    Send(Up),
-    Slots(SlotWork<'w>),
-    SelfTest,
-    Reset,
-    /// Nothing until an input or a deadline.
-    Wait,
 }
 
 /// A chunk that the slot holds, to be read into the window.
@@ -85,7 +75,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    pub(crate) fn want<'w>(&'w self, core: &'w Core<'_>) -> Want<'w> {
+    pub(crate) fn want<'w>(&'w self, core: &'w Core<'_>) -> Output<'w> {
         match self {
             Self::Idle(state) => state.want(core),
             Self::Admitting(state) => state.want(core),
@@ -98,6 +88,15 @@ impl State {
             Self::Concluding(state) => state.want(core),
             Self::Recording(state) => state.want(core),
             Self::Reporting(state) => state.want(),
+        }
+    }
+
+    /// Whether there is time for a question.
+    pub(crate) const fn spare_time(&self) -> SpareTime {
+        match self {
+            Self::Idle(_) => SpareTime::Idle,
+            Self::Testing(_) => SpareTime::OnTrial,
+            _ => SpareTime::None,
         }
     }
 
@@ -161,10 +160,10 @@ impl State {
     }
 
     /// The server has stored this report for good.
-    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, stage: Stage) -> Self {
+    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, terminal: bool) -> Self {
         match self {
             Self::Testing(state) => state.acknowledged(core),
-            Self::Reporting(state) => state.acknowledged(core, now, stage),
+            Self::Reporting(state) => state.acknowledged(core, now, terminal),
             other => other,
         }
     }

@@ -6,7 +6,7 @@ use ota_slots::ResumePoint;
 use crate::agent::Core;
 use crate::context::Progress;
 use crate::state::idle::refuse;
-use crate::state::{Downloading, Job, Leaves, State, Want, code, fail};
+use crate::state::{Downloading, Job, Leaves, Output, State, code, fail};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
@@ -15,11 +15,15 @@ pub(crate) struct Preparing {
 }
 
 impl Preparing {
-    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Want<'w> {
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
         let mut context = core.context_now();
         context.progress = Progress::UnderWay;
         context.acknowledged = false;
-        Want::Slots(SlotWork::Begin { envelope: core.envelope(), context: context.encode() })
+        Output::Slots(SlotWork::Begin {
+            envelope: core.envelope(),
+            now: core.time(),
+            context: context.encode(),
+        })
     }
 
     pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
@@ -38,7 +42,7 @@ impl Preparing {
 
     fn begun(self, core: &mut Core<'_>, resume: ResumePoint) -> State {
         // The journal has known of this job since its staging began, whatever has reached the slot by now.
-        let cut_off = core.context.progress == Progress::UnderWay;
+        let cut_off = matches!(core.context.progress, Progress::UnderWay);
         core.context.progress = Progress::UnderWay;
         core.context.acknowledged = false;
         core.recorded = true;

@@ -4,7 +4,7 @@ use ota_manifest::wire::{FailedStage, Stage};
 use ota_slots::Staged;
 
 use crate::agent::Core;
-use crate::state::{State, Want, code, fail};
+use crate::state::{Output, State, code, fail};
 use crate::{SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
@@ -27,12 +27,12 @@ impl Ready {
         if self.pending { Stage::PendingBoot } else { Stage::Verified }
     }
 
-    pub(crate) fn want<'w>(&'w self, core: &Core<'_>) -> Want<'w> {
+    pub(crate) fn want<'w>(&'w self, core: &Core<'_>) -> Output<'w> {
         if self.pending {
-            return Want::Reset;
+            return Output::Reset;
         }
         let context = core.context_now().encode();
-        Want::Slots(SlotWork::RequestBoot { staged: &self.staged, attempts: self.attempts, context })
+        Output::Slots(SlotWork::RequestBoot { staged: &self.staged, attempts: self.attempts, context })
     }
 
     pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {

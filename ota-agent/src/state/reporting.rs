@@ -4,7 +4,7 @@ use ota_manifest::wire::Stage;
 
 use crate::agent::Core;
 use crate::context::Progress;
-use crate::state::{Idle, State, Want};
+use crate::state::{Idle, Output, State};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 /// Writes down how the job ended before it is told.
@@ -13,9 +13,13 @@ pub(crate) struct Recording;
 
 impl Recording {
     #[expect(clippy::unused_self, reason = "one shape for all states")]
-    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+    pub(crate) fn want(&self, core: &Core<'_>) -> Output<'_> {
         let context = core.context.encode();
-        Want::Slots(if core.ack_event { SlotWork::AckEvent { context } } else { SlotWork::Save { context } })
+        Output::Slots(if core.ack_event {
+            SlotWork::AckEvent { context }
+        } else {
+            SlotWork::Save { context }
+        })
     }
 
     /// Even if the journal does not take it, the server is told; after a reset the job would be offered again.
@@ -46,12 +50,12 @@ pub(crate) struct Reporting {
 impl Reporting {
     /// The report itself is in the outbox; if it is no longer, somebody has answered.
     #[expect(clippy::unused_self, reason = "one shape for all states")]
-    pub(crate) fn want(&self) -> Want<'_> {
-        Want::Wait
+    pub(crate) fn want(&self) -> Output<'_> {
+        Output::Wait
     }
 
-    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, stage: Stage) -> State {
-        if stage != self.stage {
+    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, terminal: bool) -> State {
+        if !terminal {
             return State::Reporting(self);
         }
         core.backoff.succeed();

@@ -4,8 +4,8 @@ use ota_manifest::wire::{RollbackReason, Stage};
 
 use crate::agent::Core;
 use crate::context::Progress;
-use crate::state::{Reporting, State, Want};
-use crate::{Event, SlotWork, SlotsAnswer};
+use crate::state::{Output, Reporting, State};
+use crate::{Event, Fitness, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
 pub(crate) struct Testing {
@@ -28,11 +28,11 @@ impl Testing {
         Self { deadline: booted_at.saturating_add(window), fit: None, connected, expired: false }
     }
 
-    pub(crate) fn want(&self) -> Want<'_> {
+    pub(crate) fn want(&self) -> Output<'_> {
         match (self.expired, self.fit) {
-            (true, _) => Want::Reset,
-            (false, None) => Want::SelfTest,
-            (false, Some(_)) => Want::Wait,
+            (true, _) => Output::Reset,
+            (false, None) => Output::SelfTest,
+            (false, Some(_)) => Output::Wait,
         }
     }
 
@@ -41,8 +41,11 @@ impl Testing {
         self.expired
     }
 
-    pub(crate) fn verdict(mut self, core: &mut Core<'_>, now: u64, fit: bool) -> State {
-        self.fit = Some(fit);
+    pub(crate) fn verdict(mut self, core: &mut Core<'_>, now: u64, fitness: Fitness) -> State {
+        self.fit = Some(fitness == Fitness::Fit);
+        if let Fitness::Unfit(failed) = fitness {
+            core.context.failed = failed;
+        }
         self.expired |= now >= self.deadline;
         self.conclude(core)
     }
@@ -85,11 +88,14 @@ pub(crate) enum Concluding {
 }
 
 impl Concluding {
-    pub(crate) fn want(&self, core: &Core<'_>) -> Want<'_> {
+    pub(crate) fn want(&self, core: &Core<'_>) -> Output<'_> {
         match self {
-            Self::Confirm => Want::Slots(SlotWork::Confirm { context: core.context.encode() }),
-            Self::Fail => Want::Slots(SlotWork::Fail { reason: RollbackReason::SelfTest }),
-            Self::Reset => Want::Reset,
+            Self::Confirm => Output::Slots(SlotWork::Confirm { context: core.context.encode() }),
+            Self::Fail => Output::Slots(SlotWork::Fail {
+                reason: RollbackReason::SelfTest,
+                context: core.context.encode(),
+            }),
+            Self::Reset => Output::Reset,
         }
     }
 

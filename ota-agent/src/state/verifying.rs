@@ -3,7 +3,7 @@
 use ota_manifest::wire::{FailedStage, Stage};
 
 use crate::agent::Core;
-use crate::state::{Job, Preparing, Ready, State, Want, code, fail};
+use crate::state::{Job, Output, Preparing, Ready, State, code, fail};
 use crate::{Event, SlotWork, SlotsAnswer};
 
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct Verifying {
 
 impl Verifying {
     #[expect(clippy::unused_self, reason = "one shape for all states")]
-    pub(crate) fn want(&self) -> Want<'_> {
-        Want::Slots(SlotWork::Finish)
+    pub(crate) fn want(&self) -> Output<'_> {
+        Output::Slots(SlotWork::Finish)
     }
 
     pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {

@@ -2,12 +2,15 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use ota_agent::sim::ScriptedServer;
-use ota_agent::{Agent, Bench, Buffers, Config, Event, Gates, Input, Output, SlotDriver};
+use ota_agent::{
+    Agent, Bench, Buffers, Config, Event, Fitness, Gates, Input, Output, SlotDriver, SlotsAnswer,
+};
 use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode};
-use ota_manifest::{JobId, Version};
+use ota_manifest::{JobId, Nonce, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
-use ota_slots::{Boot, Layout, Policy, WORK_BUFFER, run_blocking};
-use ota_verify::TrustedTime;
+use ota_slots::{Boot, Handover, Layout, Policy, WORK_BUFFER, run_blocking};
+
+mod keeper;
 
 pub(crate) const JOB: JobId = JobId::new([0xAB; 16]);
 pub(crate) const CHUNK: usize = 1024;
@@ -39,7 +42,7 @@ pub(crate) struct Tested {
     /// When, ms.
     pub(crate) now: u64,
     /// What the agent is told, if anything.
-    pub(crate) input: Option<bool>,
+    pub(crate) input: Option<Fitness>,
 }
 
 /// A self-test that begins at a time, ms.
@@ -59,14 +62,24 @@ pub(crate) struct Device {
     pub(crate) firmware: Firmware,
     /// The new firmware's real self-test, in place of what `firmware` says.
     pub(crate) tested: Option<SelfTesting>,
+    /// The new firmware is fit once this question is answered; it is asked every half minute.
+    pub(crate) asks_on_trial: Option<Nonce>,
     pub(crate) events: Vec<Event>,
     pub(crate) running: u32,
+    /// The bootloader keeps trust documents and adopts them.
+    pub(crate) keeps_trust: bool,
+    /// It looks into its inbox.
+    pub(crate) adopts: bool,
+    /// Version of the trust in force.
+    pub(crate) trust: u32,
     pub(crate) now: u64,
     pub(crate) config: Config,
     /// From when on which gates are open.
     pub(crate) gates: &'static [(u64, Gates)],
-    /// What time a freshness reply has told.
-    pub(crate) time: Option<TrustedTime>,
+    /// Nonces drawn so far.
+    pub(crate) draws: u8,
+    /// When the self-test asks again.
+    question_at: u64,
     /// When to look what the device has done so far.
     pub(crate) stop_at: u64,
     /// Requests that get lost before they reach the server, counted down.
@@ -86,12 +99,17 @@ impl Device {
             server: ScriptedServer::new(release(&lab), JOB, CHUNK),
             firmware,
             tested: None,
+            asks_on_trial: None,
+            question_at: u64::MAX,
             events: Vec::new(),
             running: 0,
+            keeps_trust: false,
+            adopts: true,
+            trust: 0,
             now: 0,
             config: Config { version: Version::new(1, 0, 0), poll_interval_ms: 60_000, ..Config::default() },
             gates: &[],
-            time: None,
+            draws: 0,
             stop_at: u64::MAX,
             lost_requests: 0,
             line: None,
@@ -99,21 +117,19 @@ impl Device {
     }
 
     pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
-        let (layout, policy) = (self.layout, self.policy);
+        let layout = self.layout;
         let mut buffer = [0; WORK_BUFFER];
-        let handover =
-            run_blocking(Boot::new(&layout, &policy, cause), &mut self.flash, &layout, &mut buffer, || ());
+        let booted = if self.keeps_trust { keeper::boot(self, cause) } else { self.boot(cause) };
         if !self.flash.is_powered() {
             return Ended::PowerLost;
         }
-        let handover = handover.expect("a device that has a good image boots");
+        let (handover, policy) = booted.expect("a device that has a good image boots");
         self.running = handover.image().order().sequence;
+        self.trust = policy.trust.version();
+        self.question_at = u64::MAX;
         let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
         let (mut slots, report) =
             SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
-        if let Some(now) = self.time {
-            slots.set_time(now);
-        }
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
         let mut agent = Agent::new(self.config, report, 7, buffers, self.now);
@@ -128,6 +144,13 @@ impl Device {
         panic!("stuck: {:?}", self.events.iter().rev().take(10).collect::<Vec<_>>());
     }
 
+    fn boot(&mut self, cause: ResetCause) -> Option<(Handover, Policy<'static>)> {
+        let (layout, policy) = (self.layout, self.policy);
+        let boot = Boot::new(&layout, &policy, cause);
+        let handover = run_blocking(boot, &mut self.flash, &layout, &mut [0; WORK_BUFFER], || ());
+        Some((handover.ok()?, policy))
+    }
+
     /// Carries out one output.
     fn step(
         &mut self,
@@ -138,22 +161,14 @@ impl Device {
         match agent.poll_output(self.now) {
             Output::Event(event) => self.events.push(event),
             Output::Reset => return Some(Ended::Reset(ResetCause::Software)),
-            Output::SelfTest => match (&mut self.tested, self.firmware) {
-                (Some(tested), _) => {
-                    let Tested { now, input } = tested(self.now);
-                    self.now = now;
-                    input.into_iter().for_each(|fit| agent.handle_input(now, Input::SelfTest(fit)));
-                }
-                (None, Firmware::Hangs) => return Some(Ended::Reset(ResetCause::Watchdog)),
-                (None, firmware) => agent.handle_input(self.now, Input::SelfTest(firmware == Firmware::Fit)),
-            },
+            Output::SelfTest => return self.begin_self_test(agent),
+            Output::Draw => {
+                self.draws += 1;
+                agent.handle_input(self.now, Input::Ask(Nonce::new([self.draws; 16])));
+            }
             Output::Slots(work) => {
                 let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer, feed: &mut || () });
-                if !self.flash.is_powered() {
-                    return Some(Ended::PowerLost);
-                }
-                self.now += 1;
-                agent.handle_input(self.now, Input::Slots(answer));
+                return self.done(agent, answer);
             }
             Output::Send(Up::Poll(_)) if self.settled() || self.has_settled() => return Some(Ended::Settled),
             Output::Send(_) if self.lost_requests > 0 => {
@@ -170,21 +185,59 @@ impl Device {
                     }
                 }
             },
-            Output::Wait => {
-                let due = agent.poll_timeout().expect("every wait has a time limit");
-                assert!(due > self.now, "a wait that is over is no wait");
-                if due >= self.stop_at {
-                    return Some(Ended::Stopped);
-                }
-                let change = self.gates.iter().find(|(from, _)| (self.now + 1..due).contains(from));
-                if let Some((from, open)) = change {
-                    self.now = *from;
-                    agent.handle_input(self.now, Input::Gates(*open));
-                } else {
-                    self.now = due;
-                    agent.handle_timeout(self.now);
-                }
+            Output::Wait => return self.wait(agent),
+        }
+        None
+    }
+
+    fn begin_self_test(&mut self, agent: &mut Agent<'_>) -> Option<Ended> {
+        match (&mut self.tested, self.firmware) {
+            _ if self.asks_on_trial.is_some() => self.question_at = self.now,
+            (Some(tested), _) => {
+                let Tested { now, input } = tested(self.now);
+                self.now = now;
+                input.into_iter().for_each(|fit| agent.handle_input(now, Input::SelfTest(fit)));
             }
+            (None, Firmware::Hangs) => return Some(Ended::Reset(ResetCause::Watchdog)),
+            (None, firmware) => {
+                agent.handle_input(self.now, Input::SelfTest((firmware == Firmware::Fit).into()));
+            }
+        }
+        None
+    }
+
+    /// Hands in the result of slot work, and what the self-test has asked for.
+    fn done(&mut self, agent: &mut Agent<'_>, answer: SlotsAnswer) -> Option<Ended> {
+        if !self.flash.is_powered() {
+            return Some(Ended::PowerLost);
+        }
+        self.now += 1;
+        let heard = if let SlotsAnswer::Fresh(fresh) = &answer { Some(fresh.nonce()) } else { None };
+        agent.handle_input(self.now, Input::Slots(answer));
+        if heard.is_some() && heard == self.asks_on_trial {
+            self.question_at = u64::MAX;
+            agent.handle_input(self.now, Input::SelfTest(Fitness::Fit));
+        }
+        None
+    }
+
+    fn wait(&mut self, agent: &mut Agent<'_>) -> Option<Ended> {
+        let due = agent.poll_timeout().expect("every wait has a time limit");
+        assert!(due > self.now, "a wait that is over is no wait");
+        if due >= self.stop_at {
+            return Some(Ended::Stopped);
+        }
+        let change = self.gates.iter().find(|(from, _)| (self.now + 1..due).contains(from));
+        if let Some(nonce) = self.asks_on_trial.filter(|_| self.question_at < due) {
+            self.now = self.now.max(self.question_at);
+            self.question_at = self.now + 30_000;
+            agent.handle_input(self.now, Input::Ask(nonce));
+        } else if let Some((from, open)) = change {
+            self.now = *from;
+            agent.handle_input(self.now, Input::Gates(*open));
+        } else {
+            self.now = due;
+            agent.handle_timeout(self.now);
         }
         None
     }

@@ -3,6 +3,7 @@
 use ota_agent::self_test::{
     Check, Fault, MAX_PROBES, NoSelfTest, Outcome, Probe, Probes, SelfTest, Step, Summary, Turn, Verdict,
 };
+use ota_manifest::wire::FailedProbes;
 use proptest::prelude::*;
 
 /// Says what it is told, in order, and the last thing for ever.
@@ -49,6 +50,10 @@ impl Probe for Scripted {
 
 const FAILED: Outcome = Outcome::Failed(Fault::WrongIdentity);
 
+fn failed(probe: usize, probes: u32, code: u16) -> Verdict {
+    Verdict::Failed { probe, name: "scripted", failed: FailedProbes { probes, code } }
+}
+
 /// Polls without letting time pass.
 fn verdict(test: &mut SelfTest<'_, '_>) -> Verdict {
     (0..1000).find_map(|_| if let Turn::Done(verdict) = test.poll(0) { Some(verdict) } else { None }).unwrap()
@@ -60,11 +65,11 @@ fn a_failure_hides_no_other_and_the_first_required_one_gives_its_name() {
     let [a, b, c, d] = &mut probes;
     let mut checks = [Check::optional(a), Check::required(b), Check::required(c), Check::required(d)];
     let mut test = SelfTest::new(&mut checks).unwrap();
-    assert_eq!(verdict(&mut test), Verdict::Failed { probe: 2, name: "scripted" });
+    assert_eq!(verdict(&mut test), failed(2, 0b1101, 0x0C03));
     let summary = test.summary();
     assert_eq!((summary.failed.bits(), summary.code), (0b1101, 0x0C03));
     assert_eq!(test.checks()[1].outcome(), Some(Outcome::Passed));
-    assert_eq!(verdict(&mut test), Verdict::Failed { probe: 2, name: "scripted" }, "asked again");
+    assert_eq!(verdict(&mut test), failed(2, 0b1101, 0x0C03), "asked again");
     assert!(probes.iter().all(|probe| probe.polls == 1), "each was asked once");
 }
 
@@ -79,12 +84,12 @@ proptest! {
             .map(|(probe, (_, required))| if *required { Check::required(probe) } else { Check::optional(probe) })
             .collect();
         let place = |kind| found.iter().position(|(n, required)| *required && *n == kind);
+        let bits = |kind| found.iter().rev().fold(0, |bits, (n, _)| bits << 1 | u32::from(*n == kind));
         let expected = match (place(1), place(2)) {
-            (Some(probe), _) => Verdict::Failed { probe, name: "scripted" },
+            (Some(probe), _) => failed(probe, bits(1), 0x0B04),
             (None, Some(probe)) => Verdict::Inconclusive { probe, name: "scripted" },
             (None, None) => Verdict::Passed,
         };
-        let bits = |kind| found.iter().rev().fold(0, |bits, (n, _)| bits << 1 | u32::from(*n == kind));
         match SelfTest::new(&mut checks) {
             Ok(mut test) => {
                 prop_assert_eq!(test.summary(), Summary::default());
@@ -131,7 +136,7 @@ fn each_probe_has_its_own_time_from_its_first_poll() {
     assert_eq!(test.poll(5_000), Turn::Wait { until: 5_100 });
     let outcome = Outcome::Inconclusive;
     assert_eq!(test.poll(9_000), Turn::Ended { probe: 1, name: "scripted", outcome });
-    assert_eq!(test.poll(9_000), Turn::Done(Verdict::Failed { probe: 0, name: "scripted" }));
+    assert_eq!(test.poll(9_000), Turn::Done(failed(0, 0b01, 0x0B01)));
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn probe_that_never_ends_is_ended_even_when_the_clock_stands_still_or_runs_back(
             let mut test = SelfTest::new(&mut checks).unwrap();
             let ended =
                 (0..2_000_000).map(|turn| test.poll(clock(turn))).find(|turn| matches!(turn, Turn::Done(_)));
-            assert_eq!(ended, Some(Turn::Done(Verdict::Failed { probe: 0, name: "scripted" })));
+            assert_eq!(ended, Some(Turn::Done(failed(0, 0b1, 0x0B01))));
             assert!(probe.expired);
         }
     }
@@ -197,10 +202,7 @@ fn watchdog_is_fed_on_progress_and_never_while_a_probe_waits() {
 fn a_second_run_over_the_same_list_begins_with_an_empty_record() {
     let mut probe = Scripted::new(&[Step::Done(FAILED), Step::Done(Outcome::Passed)]);
     let mut checks = [Check::required(&mut probe)];
-    assert_eq!(
-        verdict(&mut SelfTest::new(&mut checks).unwrap()),
-        Verdict::Failed { probe: 0, name: "scripted" }
-    );
+    assert_eq!(verdict(&mut SelfTest::new(&mut checks).unwrap()), failed(0, 0b1, 0x0B04));
     let mut test = SelfTest::new(&mut checks).unwrap();
     assert_eq!(test.summary(), Summary::default());
     assert_eq!(verdict(&mut test), Verdict::Passed);

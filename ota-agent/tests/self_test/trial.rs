@@ -56,7 +56,10 @@ fn live(board: Board) -> Device {
         loop {
             let (ended, verdict, _) = board.test(now);
             now = ended;
-            let input = verdict.input().map(|input| matches!(input, Input::SelfTest(true)));
+            let input = match verdict.input() {
+                Some(Input::SelfTest(fitness)) => Some(fitness),
+                _ => None,
+            };
             // Inconclusive: again, as long as there is time for it.
             if input.is_some() || now + 2 * u64::from(PATIENCE) > booted + WINDOW {
                 return Tested { now, input };
@@ -80,7 +83,7 @@ fn board_with_another_sensor_goes_back_at_the_first_boot() {
         reason: RollbackReason::SelfTest,
         cause: ResetCause::Software,
         boots: 1,
-        failed: FailedProbes::NONE,
+        failed: FailedProbes { probes: 0b001, code: 0x0B04 },
     };
     assert_eq!((device.running, device.terminals()), (1, vec![expected]));
 }
@@ -88,7 +91,8 @@ fn board_with_another_sensor_goes_back_at_the_first_boot() {
 #[test]
 fn record_names_the_probe_that_failed_though_the_server_was_silent_too() {
     let (now, verdict, summary) = Board { sensor: 0x58, server_from: NEVER }.test(0);
-    assert_eq!(verdict, Verdict::Failed { probe: 0, name: "sensor" });
+    let failed = FailedProbes { probes: 0b001, code: 0x0B04 };
+    assert_eq!(verdict, Verdict::Failed { probe: 0, name: "sensor", failed });
     assert_eq!((summary.failed.bits(), summary.inconclusive.bits(), summary.code), (0b001, 0b100, 0x0B04));
     assert!((60_000..61_000).contains(&now), "{now}");
 }

@@ -15,7 +15,7 @@ mod update;
 mod verdict;
 
 pub use error::{BeginError, FinishError, OfferError, OpenError, RequestError};
-pub use offer::OfferTrust;
+pub use offer::{OfferTrust, TrustOffer};
 pub use open::Open;
 pub use record::Save;
 pub use update::{Begin, Finish, RequestBoot, Staged};

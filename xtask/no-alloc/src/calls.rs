@@ -297,7 +297,8 @@ pub(crate) fn agent_machine() {
                 let answer = black_box::<fn() -> SlotsAnswer>(|| SlotsAnswer::Done)();
                 agent.handle_input(now, Input::Slots(answer));
             }
-            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true))),
+            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true).into())),
+            Output::Draw => agent.handle_input(now, Input::Ask(black_box(ota_manifest::Nonce::new([7; 16])))),
             Output::Event(event) => {
                 black_box(event);
             }
@@ -337,7 +338,8 @@ pub(crate) fn agent() {
                 let answer = slots.perform(work, bench);
                 agent.handle_input(now, Input::Slots(answer));
             }
-            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true))),
+            Output::SelfTest => agent.handle_input(now, Input::SelfTest(black_box(true).into())),
+            Output::Draw => agent.handle_input(now, Input::Ask(black_box(ota_manifest::Nonce::new([7; 16])))),
             Output::Event(event) => {
                 black_box(event);
             }

@@ -1,0 +1,174 @@
+//! What time it is, and whose word counts: a conversation beside the jobs.
+//!
+//! ```text
+//!   due, or Input::Ask --> Asking --Down::Fresh--> Believing --newer trust--> Fetching --Down::Trust--> Offering --> reset
+//! ```
+//! Beside them, because a device on trial asks too, and because nothing of it may keep a job from going on: whatever fails
+//! here is logged, and asked again later.
+
+use ota_manifest::Nonce;
+use ota_manifest::wire::{Down, Question, Up};
+use ota_slots::TrustOffer;
+use ota_verify::AuthenticFreshness;
+
+use crate::agent::Core;
+use crate::state::code;
+use crate::{Event, Output, SlotWork, SlotsAnswer};
+
+/// One question at a time.
+#[derive(Debug)]
+pub(crate) struct Inquiry {
+    doing: Doing,
+    /// When to ask by itself, ms; `None` for never.
+    due: Option<u64>,
+    /// A trust document has been handed over in this boot.
+    offered: bool,
+    /// It was not there before: the bootloader has to look at it.
+    restart: bool,
+}
+
+/// Whether a state leaves time, and the window, for a question.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum SpareTime {
+    None,
+    /// For the question of a self-test.
+    OnTrial,
+    Idle,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    Nothing,
+    Asking {
+        nonce: Nonce,
+    },
+    /// The reply is in the window.
+    Believing {
+        nonce: Nonce,
+        len: usize,
+    },
+    Fetching {
+        version: u32,
+    },
+    /// The document is in the window.
+    Offering {
+        version: u32,
+        len: usize,
+    },
+}
+
+impl Inquiry {
+    pub(crate) const fn new(asks_by_itself: bool) -> Self {
+        let due = if asks_by_itself { Some(0) } else { None };
+        Self { doing: Doing::Nothing, due, offered: false, restart: false }
+    }
+
+    /// When it is to be drawn, ms.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.due.filter(|_| matches!(self.doing, Doing::Nothing))
+    }
+
+    /// A question is to be asked. One that is under way already goes on: who asks, asks again.
+    pub(crate) const fn ask(&mut self, nonce: Nonce) {
+        if matches!(self.doing, Doing::Nothing | Doing::Asking { .. }) {
+            self.doing = Doing::Asking { nonce };
+        }
+    }
+
+    /// Whether it is the one to say what is done next.
+    pub(crate) fn has_turn(&self, core: &Core<'_>, time: SpareTime) -> bool {
+        match self.doing {
+            Doing::Nothing => time == SpareTime::Idle && (self.has_to_restart(core) || self.is_due(core)),
+            _ => time != SpareTime::None,
+        }
+    }
+
+    fn has_to_restart(&self, core: &Core<'_>) -> bool {
+        self.restart && core.may_restart()
+    }
+
+    fn is_due(&self, core: &Core<'_>) -> bool {
+        self.due.is_some_and(|due| core.now >= due)
+    }
+
+    pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
+        match self.doing {
+            Doing::Nothing if self.has_to_restart(core) => Output::Reset,
+            Doing::Nothing => Output::Draw,
+            Doing::Asking { nonce } => Output::Send(Up::Ask(Question { nonce, trust: core.boot.trust })),
+            Doing::Fetching { version } => Output::Send(Up::Trust { version }),
+            Doing::Believing { nonce, len } => {
+                Output::Slots(SlotWork::Believe { envelope: core.window(0, len), nonce })
+            }
+            Doing::Offering { len, .. } => {
+                Output::Slots(SlotWork::OfferTrust { envelope: core.window(0, len) })
+            }
+        }
+    }
+
+    pub(crate) fn message(&mut self, core: &mut Core<'_>, message: Down<'_>) {
+        self.doing = match (self.doing, message) {
+            (Doing::Asking { nonce }, Down::Fresh { envelope }) if core.fill_window(0, envelope) => {
+                Doing::Believing { nonce, len: envelope.len() }
+            }
+            (Doing::Fetching { version }, Down::Trust { envelope }) if core.fill_window(0, envelope) => {
+                Doing::Offering { version, len: envelope.len() }
+            }
+            (_, Down::Fresh { .. } | Down::Trust { .. }) => self.fail(core, code::WINDOW),
+            (_, Down::Refused { refusal, retry_after_ms }) => {
+                core.log(Event::ServerRefused { refusal });
+                if retry_after_ms > 0 {
+                    self.put_off(core.now.saturating_add(retry_after_ms.into()));
+                }
+                Doing::Nothing
+            }
+            _ => {
+                core.log(Event::Ignored);
+                core.stall();
+                return self.give_up(core);
+            }
+        };
+    }
+
+    /// No answer. The poll is not kept waiting: this is asked again when the next one is due.
+    pub(crate) fn give_up(&mut self, core: &Core<'_>) {
+        self.doing = Doing::Nothing;
+        self.put_off(core.now.saturating_add(u64::from(core.config.poll_interval_ms.max(1))));
+    }
+
+    /// `settled`: the running firmware is not on trial, and no job is under way.
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, settled: bool, answer: SlotsAnswer) {
+        self.doing = match (self.doing, answer) {
+            (Doing::Believing { .. }, SlotsAnswer::Fresh(fresh)) => self.believe(core, settled, &fresh),
+            (Doing::Offering { version, .. }, SlotsAnswer::TrustOffered(offer)) => {
+                core.log(Event::TrustOffered { version, offer });
+                self.offered = true;
+                self.restart = offer == TrustOffer::Written;
+                Doing::Nothing
+            }
+            (_, SlotsAnswer::Failed { code }) => self.fail(core, code),
+            _ => self.fail(core, code::UNEXPECTED),
+        };
+    }
+
+    fn believe(&mut self, core: &mut Core<'_>, settled: bool, fresh: &AuthenticFreshness) -> Doing {
+        core.told = Some((fresh.time(), core.now));
+        core.log(Event::Fresh { time: fresh.time(), latest: fresh.latest() });
+        match core.boot.trust.saturating_add(1) {
+            version if settled && !self.offered && fresh.trust_version() >= version => {
+                Doing::Fetching { version }
+            }
+            _ => Doing::Nothing,
+        }
+    }
+
+    fn fail(&mut self, core: &mut Core<'_>, code: u16) -> Doing {
+        core.log(Event::NotBelieved { code });
+        Doing::Nothing
+    }
+
+    /// Asks again at this time, ms, if it asks by itself.
+    pub(crate) fn put_off(&mut self, until: u64) {
+        self.due = self.due.map(|_| until);
+    }
+}
