@@ -22,6 +22,7 @@ pub mod freshness;
 mod keys;
 pub mod lms;
 pub mod manifest;
+pub mod messages;
 pub mod ops;
 pub mod plain;
 pub mod random;

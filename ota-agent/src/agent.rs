@@ -39,8 +39,7 @@ pub struct Buffers<'b> {
 #[derive(Debug)]
 pub struct Agent<'b> {
     core: Core<'b>,
-    /// `None` only while a state is being handled.
-    state: Option<State>,
+    state: State,
     under_way: UnderWay,
     who: Who,
     /// A self-test is under way; messages go to and fro meanwhile.
@@ -139,7 +138,7 @@ impl<'b> Agent<'b> {
             held_until: None,
             recorded: false,
         };
-        let state = Some(first_state(&mut core, now));
+        let state = first_state(&mut core, now);
         let inquiry = Inquiry::new(boot.asks && config.freshness_interval_ms > 0);
         Self { core, state, under_way: UnderWay::Nothing, who: Who::State, self_test: false, inquiry }
     }
@@ -148,37 +147,30 @@ impl<'b> Agent<'b> {
     pub fn handle_input(&mut self, now: u64, input: Input<'_>) {
         self.core.now = now;
         match input {
+            Input::Doorbell | Input::Message(Down::Ring) => {
+                self.core.paused_until = now;
+                match (&self.state, self.under_way) {
+                    (State::Idle(_), UnderWay::Nothing) => self.state = State::Idle(Idle::now()),
+                    _ => self.core.rung = true,
+                }
+            }
             Input::Message(message) => self.message(now, message),
             Input::LinkLost => self.link_lost(),
             Input::Slots(answer) if matches!(self.under_way, UnderWay::Slots) => {
                 self.under_way = UnderWay::Nothing;
                 if matches!(self.who, Who::Inquiry) {
-                    let settled = matches!(self.state, Some(State::Idle(_))) && !self.core.has_job();
+                    let settled = matches!(self.state, State::Idle(_)) && !self.core.has_job();
                     self.inquiry.slots(&mut self.core, settled, answer);
                 } else {
-                    self.change(|state, core| state.slots(core, now, answer));
+                    self.state.slots(&mut self.core, now, answer);
                 }
             }
             Input::SelfTest(fitness) if core::mem::take(&mut self.self_test) => {
-                self.change(|state, core| match state {
-                    State::Testing(testing) => testing.verdict(core, now, fitness),
-                    other => other,
-                });
+                self.state.verdict(&mut self.core, now, fitness);
             }
             Input::Ask(nonce) => self.inquiry.ask(nonce),
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
             Input::Gates(open) => self.core.open = open,
-            Input::Doorbell => {
-                self.core.paused_until = now;
-                let free = matches!(self.under_way, UnderWay::Nothing);
-                self.change(|state, core| match state {
-                    State::Idle(_) if free => State::Idle(Idle::now()),
-                    busy => {
-                        core.rung = true;
-                        busy
-                    }
-                });
-            }
         }
         self.core.apply_stall();
     }
@@ -192,7 +184,10 @@ impl<'b> Agent<'b> {
         if let Some(event) = self.core.next_log() {
             return Output::Event(event);
         }
-        let (true, Some(state)) = (is_free, &self.state) else { return Output::Wait };
+        if !is_free {
+            return Output::Wait;
+        }
+        let state = &self.state;
         let core = &mut self.core;
         let is_paused = now < core.paused_until;
         let deadline = now.saturating_add(u64::from(core.config.request_timeout_ms));
@@ -232,10 +227,10 @@ impl<'b> Agent<'b> {
 
     /// Whether a gate is closed before the next step; the server hears of it now and then.
     fn is_held(&mut self, now: u64) -> bool {
-        let step = self.state.as_ref().and_then(State::step);
+        let step = self.state.step();
         let held = self.core.is_held(now, step);
         if held {
-            self.core.keep_in_touch(now, self.state.as_ref().and_then(State::stage));
+            self.core.keep_in_touch(now, self.state.stage());
         }
         held
     }
@@ -243,12 +238,12 @@ impl<'b> Agent<'b> {
     /// When [`Agent::handle_timeout`] is due, ms; `None` while work is under way that ends by itself.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
-        let state = self.state.as_ref().and_then(State::deadline);
+        let state = self.state.deadline();
         let request = match self.under_way {
             UnderWay::Answer { deadline } => Some(deadline),
             UnderWay::Nothing => {
                 let paused = Some(self.core.paused_until).filter(|until| *until > self.core.now);
-                let is_idle = matches!(self.state, Some(State::Idle(_)));
+                let is_idle = matches!(self.state, State::Idle(_));
                 let inquiry = self.inquiry.deadline().filter(|_| is_idle);
                 earlier(earlier(paused, self.core.held_until), inquiry)
             }
@@ -264,8 +259,8 @@ impl<'b> Agent<'b> {
         if matches!(self.under_way, UnderWay::Answer { deadline } if now >= deadline) {
             self.link_lost();
         }
-        self.change(|state, _| state.timeout(now));
-        if matches!(&self.state, Some(State::Testing(testing)) if testing.is_over()) {
+        self.state.timeout(now);
+        if matches!(&self.state, State::Testing(testing) if testing.is_over()) {
             // Whatever is still under way, a self-test or an unanswered report, comes too late.
             self.under_way = UnderWay::Nothing;
             self.core.outbox = None;
@@ -304,7 +299,7 @@ impl<'b> Agent<'b> {
             }
             Down::Cancel { job } if job == self.core.context.job => {
                 self.report_arrived(now, stage);
-                self.change(|state, core| state.cancelled(core, now));
+                self.state.cancelled(&mut self.core, now);
             }
             Down::Refused { refusal, retry_after_ms } => {
                 self.core.log(Event::ServerRefused { refusal });
@@ -319,15 +314,15 @@ impl<'b> Agent<'b> {
 
     fn report_arrived(&mut self, now: u64, stage: Stage) {
         self.core.outbox = None;
-        self.change(|state, core| state.acknowledged(core, now, stage.is_terminal()));
+        self.state.acknowledged(&mut self.core, now, stage.is_terminal());
     }
 
     fn answer_to_request(&mut self, now: u64, message: Down<'_>) {
         match message {
             Down::Cancel { job } if job == self.core.context.job => {
-                self.change(|state, core| state.cancelled(core, now));
+                self.state.cancelled(&mut self.core, now);
             }
-            message => self.change(|state, core| state.message(core, now, message)),
+            message => self.state.message(&mut self.core, now, message),
         }
     }
 
@@ -339,12 +334,6 @@ impl<'b> Agent<'b> {
             if matches!(self.who, Who::Inquiry) {
                 self.inquiry.give_up(&self.core);
             }
-        }
-    }
-
-    fn change(&mut self, transition: impl FnOnce(State, &mut Core<'b>) -> State) {
-        if let Some(state) = self.state.take() {
-            self.state = Some(transition(state, &mut self.core));
         }
     }
 }
@@ -525,19 +514,19 @@ impl Core<'_> {
     }
 
     /// A request for chunks was refused. A job that is gone is left, and offered again or not; anything else is waited out.
-    pub(crate) fn fetch_refused(&mut self, refusal: Refusal, retry_after_ms: u32, state: State) -> State {
+    pub(crate) fn fetch_refused(&mut self, refusal: Refusal, retry_after_ms: u32) -> Option<State> {
         if let Some(failed) = self.fruitless() {
-            return failed;
+            return Some(failed);
         }
         if refusal == Refusal::Gone {
             // Not at once: every round costs a journal record and an erase of the envelope's page.
-            return State::Idle(Idle::now());
+            return Some(State::Idle(Idle::now()));
         }
         if retry_after_ms > 0 {
             self.stalled = false;
             self.retry(retry_after_ms);
         }
-        state
+        None
     }
 
     pub(crate) fn log(&mut self, event: Event) {
@@ -581,7 +570,7 @@ impl Core<'_> {
 
     /// Copies the envelope into the lent buffer; `None` if it does not fit.
     pub(crate) fn keep_envelope(&mut self, envelope: &[u8]) -> Option<()> {
-        self.buffers.envelope.get_mut(..envelope.len())?.copy_from_slice(envelope);
+        copy(self.buffers.envelope.get_mut(..envelope.len())?, envelope);
         self.envelope_len = envelope.len();
         Some(())
     }
@@ -610,10 +599,15 @@ impl Core<'_> {
     pub(crate) fn fill_window(&mut self, at: usize, bytes: &[u8]) -> bool {
         match self.buffers.window.get_mut(at..at.saturating_add(bytes.len())) {
             Some(place) => {
-                place.copy_from_slice(bytes);
+                copy(place, bytes);
                 true
             }
             None => false,
         }
     }
+}
+
+/// As `copy_from_slice`, of slices that are equally long, without a function that panics.
+fn copy(to: &mut [u8], from: &[u8]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
 }

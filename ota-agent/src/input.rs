@@ -100,15 +100,22 @@ pub struct Plan {
 impl Plan {
     /// Chunks of the image.
     #[must_use]
+    #[inline(never)]
     pub const fn chunks(&self) -> u32 {
-        self.size.div_ceil(self.chunk_bytes)
+        self.size.div_ceil(at_least_one(self.chunk_bytes))
     }
 
     /// Chunks of a block, at least 1.
     #[must_use]
+    #[inline(never)]
     pub const fn chunks_per_block(&self) -> u32 {
-        self.block_bytes.div_ceil(self.chunk_bytes)
+        at_least_one(self.block_bytes.div_ceil(at_least_one(self.chunk_bytes)))
     }
+}
+
+/// What is divided by it is no reason to panic.
+const fn at_least_one(number: u32) -> u32 {
+    if number == 0 { 1 } else { number }
 }
 
 /// In which state the firmware was started.

@@ -482,3 +482,20 @@ fn resume_point_behind_the_end_of_the_image_fails_the_job() {
         assert_eq!(failed, fails, "{block}");
     }
 }
+
+#[test]
+fn ring_among_the_messages_is_a_bell_and_answers_nothing() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Send(Up::Poll(_))));
+    // While the first question is open, the bell is remembered and the question stays open.
+    agent.handle_input(5, Input::Message(Down::Ring));
+    assert!(matches!(agent.poll_output(5), Output::Wait));
+    agent.handle_input(9, Input::Message(Down::Idle { retry_after_ms: 60_000 }));
+    assert!(matches!(agent.poll_output(9), Output::Send(Up::Poll(_))), "rung meanwhile");
+    agent.handle_input(20, Input::Message(Down::Idle { retry_after_ms: 60_000 }));
+    assert!(matches!(agent.poll_output(20), Output::Wait));
+    agent.handle_input(30, Input::Message(Down::Ring));
+    assert!(matches!(agent.poll_output(30), Output::Send(Up::Poll(_))), "at once");
+}

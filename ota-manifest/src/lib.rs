@@ -35,8 +35,9 @@
 //! ```
 //!
 //! # Features
-//! - `wire`: the messages between device and server ([`wire`]), in postcard encoding.
+//! - `wire`: the messages between device and server ([`wire`]).
 //! - `encode`: writing manifests (`ManifestDraft`), trust documents (`TrustDraft`) and freshness replies (`FreshnessDraft`); servers and release tools.
+//! - `serde`: `Serialize` and `Deserialize` on the vocabulary and the messages; switched on by `encode`.
 //!
 //! # Compatibility
 //! The bytes of a released format never change; golden vectors in `tests/` freeze them. New information arrives as a

@@ -3,6 +3,7 @@
 //! It calls the main entry points of every device crate. An executable, not a static library: a library may leave
 //! symbols open, an executable must find every one, so it links only when nothing asks for memory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -21,13 +22,17 @@ pub(crate) const FOLDER: &str = "xtask/no-alloc";
 const DECISION: u64 = 4096;
 /// Largest stack frame of it, bytes.
 const FRAME: u32 = 1024;
+/// Most flash that the agent takes with its messages, beside the compiler's runtime, bytes.
+pub(crate) const AGENT: u64 = 12_288;
+/// Most memory that the agent takes beside the lent buffers, bytes.
+pub(crate) const STATE: u64 = 1024;
 /// Most flash that the check of LMS signatures takes beside SHA-256, bytes.
 const LMS: u64 = 1638;
 /// Most flash that all probes of the self-test and their runner take beside the agent, bytes. The comparison of clocks
 /// divides numbers of 64 bits, which nothing else does.
 const SELF_TEST: u64 = 7168;
 
-/// Links the program with calls into all device crates, and holds the boot decision and LMS against their limits.
+/// Links the program with calls into all device crates, and holds what has a limit against it.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let sizes = link(workspace, &Calls::All)?.sizes;
     eprintln!("linked: {} bytes of code and constants", sizes.text);
@@ -40,6 +45,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     );
     ensure!(decision.panics == 0, "the boot decision links {} functions that panic", decision.panics);
     ensure!(decision.frame <= FRAME, "a frame of the boot decision takes {} bytes of stack", decision.frame);
+    let agent = Agent::measure(workspace)?;
+    eprintln!("agent: {agent:?}");
+    agent.hold()?;
     let lms = lms(workspace)?;
     eprintln!("LMS: {lms} bytes");
     ensure!(lms <= LMS, "checking LMS signatures takes {lms} bytes, more than {LMS}");
@@ -51,6 +59,70 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     eprintln!("self-test: {probes} bytes beside the agent");
     ensure!(probes <= SELF_TEST, "the self-test takes {probes} bytes, more than {SELF_TEST}");
     Ok(())
+}
+
+/// What the agent takes: machine and messages, without slots and proofs, in bytes. The loop that turns them is in it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// Code and constants of a program that turns the machine and looks at no message's bytes.
+    pub(crate) alone: u64,
+    /// The same of one that reads and writes them.
+    pub(crate) with_messages: u64,
+    /// Beside that, what the compiler brings along: `memcpy`, comparison, 64-bit shifts. Any firmware has them.
+    pub(crate) runtime: u64,
+    /// Functions that panic.
+    pub(crate) panics: usize,
+    /// The agent's memory beside the lent buffers.
+    pub(crate) state: u64,
+}
+
+impl Agent {
+    /// Measures it.
+    ///
+    /// # Errors
+    ///
+    /// As [`link`].
+    pub(crate) fn measure(workspace: &Workspace) -> Result<Self> {
+        let alone = link(workspace, &Calls::Only(&["agent-machine"]))?;
+        let both = link(workspace, &Calls::Only(&["messages"]))?;
+        let functions = elf::functions(&both.elf)?;
+        let runtime = runtime_bytes(&functions);
+        Ok(Self {
+            alone: alone.sizes.text.saturating_sub(runtime_bytes(&elf::functions(&alone.elf)?)),
+            with_messages: both.sizes.text.saturating_sub(runtime),
+            runtime,
+            panics: panics(&functions),
+            state: both.sizes.bss,
+        })
+    }
+
+    /// Holds it against its limits.
+    ///
+    /// # Errors
+    ///
+    /// When something is beyond its limit.
+    pub(crate) fn hold(&self) -> Result<()> {
+        let Self { with_messages, state, .. } = self;
+        ensure!(*with_messages <= AGENT, "agent and messages take {with_messages} bytes, more than {AGENT}");
+        ensure!(*state <= STATE, "the agent's state takes {state} bytes, more than {STATE}");
+        Ok(())
+    }
+}
+
+/// Bytes of the functions that the compiler brings along.
+fn runtime_bytes(functions: &[elf::Function<'_>]) -> u64 {
+    let is_of_compiler = |name: &str| {
+        name.contains("compiler_builtins")
+            || name.starts_with("__aeabi_")
+            || ["memcpy", "memmove", "memset", "memcmp", "bcmp"].contains(&name)
+    };
+    // One function may have several names.
+    let places: BTreeMap<*const u8, usize> = functions
+        .iter()
+        .filter(|function| is_of_compiler(function.name))
+        .map(|function| (function.code.as_ptr(), function.code.len()))
+        .collect();
+    places.values().map(|len| *len as u64).sum()
 }
 
 /// Which crates the program calls.
@@ -149,4 +221,23 @@ pub(crate) fn link(workspace: &Workspace, calls: &Calls<'_>) -> Result<Program> 
     let elf = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     let sizes = Sizes::read(&elf).with_context(|| format!("cannot measure {}", program.display()))?;
     Ok(Program { sizes, elf })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_the_compiler_are_counted_once_whatever_their_names() {
+        let code = [0; 12];
+        let function = |name, code| elf::Function { name, code };
+        let functions = [
+            function("__aeabi_memcpy", &code[..4]),
+            function("memcpy", &code[..4]),
+            function("_RNvNtCs7NhdfSRABLd_17compiler_builtins3mem6memcpy", &code[4..7]),
+            function("memcmp", &code[7..8]),
+            function("_ZN9ota_agent5agent5Agent3new17h", &code[8..]),
+        ];
+        assert_eq!(runtime_bytes(&functions), 8);
+    }
 }

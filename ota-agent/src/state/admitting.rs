@@ -15,7 +15,7 @@ impl Admitting {
         Output::Slots(SlotWork::Admit { envelope: core.envelope(), now: core.time() })
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
             SlotsAnswer::Admitted(plan)
                 if core.window_holds(plan.block_bytes) && plan.chunks_per_block() <= 64 =>

@@ -92,7 +92,7 @@ impl Downloading {
 
     /// As many whole blocks as the lent window holds, and as the mask has bits.
     fn open_window(&mut self, first: u32, core: &Core<'_>) {
-        let room = u32::try_from(core.window_len()).unwrap_or(u32::MAX) / self.job.plan.chunk_bytes;
+        let room = u32::try_from(core.window_len()).unwrap_or(u32::MAX) / self.job.plan.chunk_bytes.max(1);
         let per_block = self.job.plan.chunks_per_block();
         let whole_blocks = room.min(64) / per_block * per_block;
         self.first = first;
@@ -154,19 +154,17 @@ impl Downloading {
         }
     }
 
-    pub(crate) fn message(mut self, core: &mut Core<'_>, message: Down<'_>) -> State {
+    pub(crate) fn message(&mut self, core: &mut Core<'_>, message: Down<'_>) -> Option<State> {
         match message {
-            Down::Chunk { job, object: Object::Payload, first, bytes } if job == core.context.job => {
-                if !self.take(core, first, bytes) {
-                    // Asking again at once would be a busy loop.
-                    return core.fruitless().unwrap_or(State::Downloading(self));
-                }
-                State::Downloading(self.complete_window())
+            Down::Chunk { job, object: Object::Payload, first, bytes }
+                if job == core.context.job && self.take(core, first, bytes) =>
+            {
+                self.complete_window();
+                None
             }
-            Down::Refused { refusal, retry_after_ms } => {
-                core.fetch_refused(refusal, retry_after_ms, State::Downloading(self))
-            }
-            _ => core.fruitless().unwrap_or(State::Downloading(self)),
+            Down::Refused { refusal, retry_after_ms } => core.fetch_refused(refusal, retry_after_ms),
+            // Asking again at once would be a busy loop.
+            _ => core.fruitless(),
         }
     }
 
@@ -192,52 +190,47 @@ impl Downloading {
         news
     }
 
-    fn complete_window(mut self) -> Self {
+    fn complete_window(&mut self) {
         if let Doing::Fetching { next, erased } = self.doing
             && self.received == self.mask()
         {
             self.doing = if erased { Doing::Storing { next } } else { Doing::Erasing { next } };
         }
-        self
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> Option<State> {
         match (self.doing, answer) {
-            (_, SlotsAnswer::Failed { code }) => fail(core, FailedStage::Downloading, code),
+            (_, SlotsAnswer::Failed { code }) => return Some(fail(core, FailedStage::Downloading, code)),
             (Doing::Loading { next, end }, SlotsAnswer::Done) => {
                 self.received |= 1 << (next - self.first);
-                State::Downloading(self.load_next(next + 1, end))
+                self.load_next(next + 1, end);
             }
-            (Doing::Loading { next, end }, SlotsAnswer::ChunkRefused) => {
-                State::Downloading(self.load_next(next + 1, end))
-            }
-            (Doing::Erasing { next }, SlotsAnswer::Done) => {
-                self.doing = Doing::Storing { next };
-                State::Downloading(self)
-            }
-            (Doing::Storing { next }, SlotsAnswer::Done) => self.stored(core, next),
-            (Doing::Storing { next }, SlotsAnswer::ChunkRefused) => self.refuse(core, next),
-            _ => fail(core, FailedStage::Downloading, code::UNEXPECTED),
+            (Doing::Loading { next, end }, SlotsAnswer::ChunkRefused) => self.load_next(next + 1, end),
+            (Doing::Erasing { next }, SlotsAnswer::Done) => self.doing = Doing::Storing { next },
+            (Doing::Storing { next }, SlotsAnswer::Done) => return self.stored(core, next),
+            (Doing::Storing { next }, SlotsAnswer::ChunkRefused) => return self.refuse(core, next),
+            _ => return Some(fail(core, FailedStage::Downloading, code::UNEXPECTED)),
         }
+        None
     }
 
-    fn load_next(mut self, next: u32, end: u32) -> Self {
+    fn load_next(&mut self, next: u32, end: u32) {
         if next < end {
             self.doing = Doing::Loading { next, end };
-            return self;
+            return;
         }
         self.doing = Doing::Fetching { next: self.first, erased: false };
-        self.complete_window()
+        self.complete_window();
     }
 
-    fn stored(mut self, core: &mut Core<'_>, chunk: u32) -> State {
+    fn stored(&mut self, core: &mut Core<'_>, chunk: u32) -> Option<State> {
         self.refused = 0;
         core.progressed();
         let next = chunk + 1;
         self.report(core, next);
         if next == self.job.plan.chunks() {
             core.report(Stage::Downloaded);
-            return State::Verifying(Verifying { job: self.job });
+            return Some(State::Verifying(Verifying { job: self.job }));
         }
         if next == self.first + self.count {
             self.open_window(next, core);
@@ -246,20 +239,20 @@ impl Downloading {
         } else {
             self.doing = Doing::Storing { next };
         }
-        State::Downloading(self)
+        None
     }
 
     /// The chunk was checked before it was written, so its place is still erased: only it is fetched again.
-    fn refuse(mut self, core: &mut Core<'_>, chunk: u32) -> State {
+    fn refuse(&mut self, core: &mut Core<'_>, chunk: u32) -> Option<State> {
         core.log(Event::ChunkRefused { chunk });
         self.refused += 1;
         if self.refused > RETRIES {
-            return fail(core, FailedStage::Downloading, code::CHUNK);
+            return Some(fail(core, FailedStage::Downloading, code::CHUNK));
         }
         self.received &= !(1 << (chunk - self.first));
         self.doing = Doing::Fetching { next: chunk, erased: true };
         core.stall();
-        State::Downloading(self)
+        None
     }
 
     fn report(&mut self, core: &mut Core<'_>, chunks: u32) {

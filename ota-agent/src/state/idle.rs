@@ -48,7 +48,7 @@ impl Idle {
         }))
     }
 
-    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
+    pub(crate) fn message(core: &mut Core<'_>, now: u64, message: Down<'_>) -> State {
         match message {
             Down::Idle { retry_after_ms } => {
                 core.backoff.succeed();
@@ -68,8 +68,10 @@ impl Idle {
         }
     }
 
-    pub(crate) fn timeout(self, now: u64) -> Self {
-        if now >= self.ask_at { Self::now() } else { self }
+    pub(crate) fn timeout(&mut self, now: u64) {
+        if now >= self.ask_at {
+            *self = Self::now();
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {

@@ -62,7 +62,7 @@ impl Leaves {
         (self.job.plan.chunks() - first).min(room).min(1024)
     }
 
-    pub(crate) fn message(mut self, core: &mut Core<'_>, message: Down<'_>) -> State {
+    pub(crate) fn message(&mut self, core: &mut Core<'_>, message: Down<'_>) -> Option<State> {
         match (self.doing, message) {
             (Doing::Fetching { first }, Down::Chunk { job, object: Object::Leaves, first: found, bytes })
                 if job == core.context.job && found == first =>
@@ -70,41 +70,39 @@ impl Leaves {
                 let wanted = self.batch(core, first) as usize * LEAF;
                 let whole = bytes.len().min(wanted) / LEAF * LEAF;
                 if whole == 0 || !core.fill_window(0, bytes.get(..whole).unwrap_or(&[])) {
-                    return core.fruitless().unwrap_or(State::Leaves(self));
+                    return core.fruitless();
                 }
                 let count = u32::try_from(whole / LEAF).unwrap_or(0);
                 self.doing = Doing::Storing { first, count };
-                State::Leaves(self)
+                None
             }
-            (_, Down::Refused { refusal, retry_after_ms }) => {
-                core.fetch_refused(refusal, retry_after_ms, State::Leaves(self))
-            }
-            _ => core.fruitless().unwrap_or(State::Leaves(self)),
+            (_, Down::Refused { refusal, retry_after_ms }) => core.fetch_refused(refusal, retry_after_ms),
+            _ => core.fruitless(),
         }
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> Option<State> {
         self.doing = match (self.doing, answer) {
-            (_, SlotsAnswer::Failed { code }) => return fail(core, FailedStage::Preparing, code),
+            (_, SlotsAnswer::Failed { code }) => return Some(fail(core, FailedStage::Preparing, code)),
             (Doing::Erasing, SlotsAnswer::Done) => Doing::Fetching { first: 0 },
             (Doing::Storing { first, count }, SlotsAnswer::Done) => match first + count {
                 end if end == self.job.plan.chunks() => Doing::Checking,
                 end => Doing::Fetching { first: end },
             },
             (Doing::Checking, SlotsAnswer::LeavesHeld(true)) => {
-                return State::Downloading(Downloading::new(self.job, 0, core));
+                return Some(State::Downloading(Downloading::new(self.job, 0, core)));
             }
             (Doing::Checking, SlotsAnswer::LeavesHeld(false)) => {
                 core.log(Event::LeavesRefused);
                 self.refused += 1;
                 if self.refused > RETRIES {
-                    return fail(core, FailedStage::Downloading, code::LEAVES);
+                    return Some(fail(core, FailedStage::Downloading, code::LEAVES));
                 }
                 core.stall();
                 Doing::Erasing
             }
-            _ => return fail(core, FailedStage::Downloading, code::UNEXPECTED),
+            _ => return Some(fail(core, FailedStage::Downloading, code::UNEXPECTED)),
         };
-        State::Leaves(self)
+        None
     }
 }

@@ -1,6 +1,7 @@
 //! The states, one struct each, named for what they do. A state's handling lives on the state.
 //!
-//! Every method takes the state by value and returns the next one: a state that has been left cannot be asked again.
+//! A method returns the next state, or nothing while it stays; handed from one to the other by value, states took a kilobyte
+//! of copies.
 
 mod admitting;
 mod downloading;
@@ -28,7 +29,7 @@ use crate::agent::Core;
 use crate::context::Progress;
 use crate::gates::Step;
 use crate::inquiry::SpareTime;
-use crate::{Event, Output, Plan, SlotsAnswer};
+use crate::{Event, Fitness, Output, Plan, SlotsAnswer};
 
 /// Times something that should work is tried again before the job fails.
 pub(crate) const RETRIES: u8 = 5;
@@ -130,67 +131,85 @@ impl State {
     }
 
     /// An answer from the server that is neither an acknowledgement nor a cancellation.
-    pub(crate) fn message(self, core: &mut Core<'_>, now: u64, message: Down<'_>) -> Self {
-        match self {
-            Self::Idle(state) => state.message(core, now, message),
+    pub(crate) fn message(&mut self, core: &mut Core<'_>, now: u64, message: Down<'_>) {
+        let next = match self {
+            Self::Idle(_) => Some(Idle::message(core, now, message)),
             Self::Leaves(state) => state.message(core, message),
             Self::Downloading(state) => state.message(core, message),
-            other => {
+            _ => {
                 core.log(Event::Ignored);
-                other
+                None
             }
-        }
+        };
+        self.follow(next);
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> Self {
-        match self {
-            Self::Admitting(state) => state.slots(core, answer),
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) {
+        let next = match self {
+            Self::Admitting(_) => Some(Admitting::slots(core, answer)),
             Self::Preparing(state) => state.slots(core, answer),
             Self::Leaves(state) => state.slots(core, answer),
             Self::Downloading(state) => state.slots(core, answer),
-            Self::Verifying(state) => state.slots(core, answer),
+            Self::Verifying(state) => Some(state.slots(core, answer)),
             Self::Ready(state) => state.slots(core, answer),
-            Self::Concluding(state) => state.slots(core, answer),
-            Self::Recording(state) => state.slots(core, now, answer),
-            other => {
+            Self::Concluding(state) => Some(state.slots(core, answer)),
+            Self::Recording(_) => Some(Recording::slots(core, now, answer)),
+            _ => {
                 core.log(Event::FlashFailed { code: code::UNEXPECTED });
-                other
+                None
             }
-        }
+        };
+        self.follow(next);
     }
 
     /// The server has stored this report for good.
-    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, terminal: bool) -> Self {
-        match self {
+    pub(crate) fn acknowledged(&mut self, core: &mut Core<'_>, now: u64, terminal: bool) {
+        let next = match self {
             Self::Testing(state) => state.acknowledged(core),
             Self::Reporting(state) => state.acknowledged(core, now, terminal),
-            other => other,
-        }
+            _ => None,
+        };
+        self.follow(next);
     }
 
     /// The server takes the job back. Legal until the image is pending.
-    pub(crate) fn cancelled(self, core: &mut Core<'_>, now: u64) -> Self {
+    pub(crate) fn cancelled(&mut self, core: &mut Core<'_>, now: u64) {
         match self {
             Self::Idle(_) => {
                 core.log(Event::Ignored);
-                Self::Idle(Idle::later(core, now, 0))
+                *self = Self::Idle(Idle::later(core, now, 0));
             }
-            Self::Ready(ref state) if !state.is_pending() => end(core, Progress::Cancelled),
+            Self::Ready(state) if state.is_pending() => {}
             Self::Admitting(_)
             | Self::Preparing(_)
             | Self::Leaves(_)
             | Self::Downloading(_)
-            | Self::Verifying(_) => end(core, Progress::Cancelled),
-            other => other,
+            | Self::Verifying(_)
+            | Self::Ready(_) => *self = end(core, Progress::Cancelled),
+            _ => {}
+        }
+    }
+
+    /// The self-test has ended.
+    pub(crate) fn verdict(&mut self, core: &mut Core<'_>, now: u64, fitness: Fitness) {
+        if let Self::Testing(testing) = self {
+            let next = testing.verdict(core, now, fitness);
+            self.follow(next);
+        }
+    }
+
+    fn follow(&mut self, next: Option<Self>) {
+        if let Some(next) = next {
+            *self = next;
         }
     }
 
     /// A point in time has come, ms.
-    pub(crate) fn timeout(self, now: u64) -> Self {
+    pub(crate) fn timeout(&mut self, now: u64) {
         match self {
-            Self::Idle(state) => Self::Idle(state.timeout(now)),
+            Self::Idle(state) => state.timeout(now),
             Self::Testing(state) => state.timeout(now),
-            other => other,
+            _ => {}
         }
     }
 

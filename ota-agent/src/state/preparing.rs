@@ -26,21 +26,21 @@ impl Preparing {
         })
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
-        match answer {
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> Option<State> {
+        Some(match answer {
             SlotsAnswer::Begun(resume) => self.begun(core, resume),
             // What is said while a gate is closed has its numbers in the journal first.
             SlotsAnswer::Done if !core.recorded => {
                 core.recorded = true;
-                State::Preparing(self)
+                return None;
             }
             SlotsAnswer::Refused { refusal, code } => refuse(core, refusal, code),
             SlotsAnswer::Failed { code } => fail(core, FailedStage::Preparing, code),
             _ => fail(core, FailedStage::Preparing, code::UNEXPECTED),
-        }
+        })
     }
 
-    fn begun(self, core: &mut Core<'_>, resume: ResumePoint) -> State {
+    fn begun(&self, core: &mut Core<'_>, resume: ResumePoint) -> State {
         // The journal has known of this job since its staging began, whatever has reached the slot by now.
         let cut_off = matches!(core.context.progress, Progress::UnderWay);
         core.context.progress = Progress::UnderWay;

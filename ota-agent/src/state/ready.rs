@@ -35,15 +35,16 @@ impl Ready {
         Output::Slots(SlotWork::RequestBoot { staged: &self.staged, attempts: self.attempts, context })
     }
 
-    pub(crate) fn slots(mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
-        match answer {
+    pub(crate) fn slots(&mut self, core: &mut Core<'_>, answer: SlotsAnswer) -> Option<State> {
+        let code = match answer {
             SlotsAnswer::Done => {
                 core.report(Stage::PendingBoot);
                 self.pending = true;
-                State::Ready(self)
+                return None;
             }
-            SlotsAnswer::Failed { code } => fail(core, FailedStage::Pending, code),
-            _ => fail(core, FailedStage::Pending, code::UNEXPECTED),
-        }
+            SlotsAnswer::Failed { code } => code,
+            _ => code::UNEXPECTED,
+        };
+        Some(fail(core, FailedStage::Pending, code))
     }
 }

@@ -23,7 +23,7 @@ impl Recording {
     }
 
     /// Even if the journal does not take it, the server is told; after a reset the job would be offered again.
-    pub(crate) fn slots(self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(core: &mut Core<'_>, now: u64, answer: SlotsAnswer) -> State {
         if let SlotsAnswer::Failed { code } = answer {
             core.log(Event::FlashFailed { code });
         }
@@ -54,14 +54,14 @@ impl Reporting {
         Output::Wait
     }
 
-    pub(crate) fn acknowledged(self, core: &mut Core<'_>, now: u64, terminal: bool) -> State {
+    pub(crate) fn acknowledged(&self, core: &mut Core<'_>, now: u64, terminal: bool) -> Option<State> {
         if !terminal {
-            return State::Reporting(self);
+            return None;
         }
         core.backoff.succeed();
         core.log(Event::Settled { job: core.context.job });
         core.context.acknowledged = true;
-        match self.stage {
+        Some(match self.stage {
             // Nothing of a refused offer is in the journal.
             Stage::Rejected { .. } => State::Idle(Idle::later(core, now, 0)),
             Stage::RolledBack { .. } => {
@@ -72,6 +72,6 @@ impl Reporting {
                 core.ack_event = core.boot.event.take().is_some();
                 State::Recording(Recording)
             }
-        }
+        })
     }
 }

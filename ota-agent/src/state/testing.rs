@@ -41,7 +41,7 @@ impl Testing {
         self.expired
     }
 
-    pub(crate) fn verdict(mut self, core: &mut Core<'_>, now: u64, fitness: Fitness) -> State {
+    pub(crate) fn verdict(&mut self, core: &mut Core<'_>, now: u64, fitness: Fitness) -> Option<State> {
         self.fit = Some(fitness == Fitness::Fit);
         if let Fitness::Unfit(failed) = fitness {
             core.context.failed = failed;
@@ -50,28 +50,27 @@ impl Testing {
         self.conclude(core)
     }
 
-    pub(crate) fn acknowledged(mut self, core: &mut Core<'_>) -> State {
+    pub(crate) fn acknowledged(&mut self, core: &mut Core<'_>) -> Option<State> {
         self.connected = true;
         self.conclude(core)
     }
 
-    fn conclude(self, core: &mut Core<'_>) -> State {
+    fn conclude(&self, core: &mut Core<'_>) -> Option<State> {
         match (self.fit, self.connected) {
-            _ if self.expired => State::Testing(self),
-            (Some(false), _) => State::Concluding(Concluding::Fail),
+            _ if self.expired => None,
+            (Some(false), _) => Some(State::Concluding(Concluding::Fail)),
             (Some(true), true) => {
                 core.conclude(Progress::Confirmed);
-                State::Concluding(Concluding::Confirm)
+                Some(State::Concluding(Concluding::Confirm))
             }
-            _ => State::Testing(self),
+            _ => None,
         }
     }
 
     /// No verdict within the window: inconclusive. A reset uses up one attempt, so an outage of the server alone never
     /// rolls back a device that has attempts left.
-    pub(crate) fn timeout(mut self, now: u64) -> State {
+    pub(crate) fn timeout(&mut self, now: u64) {
         self.expired |= now >= self.deadline;
-        State::Testing(self)
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
@@ -99,8 +98,8 @@ impl Concluding {
         }
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
-        match (self, answer) {
+    pub(crate) fn slots(&self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
+        match (*self, answer) {
             (Self::Confirm, SlotsAnswer::Done) => {
                 if !core.has_job() {
                     return core.settle_event();

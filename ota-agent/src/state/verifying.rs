@@ -17,7 +17,7 @@ impl Verifying {
         Output::Slots(SlotWork::Finish)
     }
 
-    pub(crate) fn slots(self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
+    pub(crate) fn slots(&self, core: &mut Core<'_>, answer: SlotsAnswer) -> State {
         match answer {
             SlotsAnswer::Finished(staged) => {
                 core.report(Stage::Verified);

@@ -1,8 +1,9 @@
-//! Postcard with its two leniencies taken away: bytes left over and numbers in longer than shortest form.
+//! Messages to bytes and back: one encoding for each message, one message for each encoding.
 
-use postcard::ser_flavors::Flavor;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use super::writer::{Plain, Writer};
+use crate::codec::Reader;
 
 /// Longest encoded [`Up::Poll`](super::Up::Poll) or [`Up::Report`](super::Up::Report), bytes.
 pub const MAX_REPORT: usize = 96;
@@ -19,53 +20,49 @@ pub enum WireError {
     BufferFull,
 }
 
+/// A message: [`Up`](super::Up) or [`Down`](super::Down).
+#[expect(private_interfaces, reason = "sealed by its private reader; named in bounds only")]
+pub trait Message<'a>: Sized {
+    /// What stands there; anything, if the reader has refused a field.
+    #[doc(hidden)]
+    fn read(r: &mut Reader<'a>) -> Self;
+    /// What [`Self::read`] takes for this message, and nothing else.
+    #[doc(hidden)]
+    fn write(&self, w: &mut impl Writer);
+}
+
 /// Writes `message` into `buffer` and returns the part used.
+///
+/// ```
+/// use ota_manifest::wire::{Down, WireError, encode};
+/// assert_eq!(encode(&Down::Ack { seq: 300 }, &mut [0; 8])?, [2, 0xAC, 0x02]);
+/// assert_eq!(encode(&Down::Ack { seq: 300 }, &mut [0; 2]), Err(WireError::BufferFull));
+/// # Ok::<(), WireError>(())
+/// ```
 ///
 /// # Errors
 /// [`WireError::BufferFull`].
-pub fn encode<'b, T: Serialize>(message: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], WireError> {
-    match postcard::to_slice(message, buffer) {
-        Ok(used) => Ok(used),
-        Err(_) => Err(WireError::BufferFull),
-    }
+pub fn encode<'b, 'm, T: Message<'m>>(message: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], WireError> {
+    let mut writer = Plain::new(buffer);
+    message.write(&mut writer);
+    writer.finish().ok_or(WireError::BufferFull)
 }
 
 /// Reads a message that fills `bytes` exactly.
 ///
+/// ```
+/// use ota_manifest::wire::{Down, WireError, decode};
+/// assert_eq!(decode::<Down<'_>>(&[2, 0xAC, 0x02]), Ok(Down::Ack { seq: 300 }));
+/// assert_eq!(decode::<Down<'_>>(&[2, 0x85, 0x00]), Err(WireError::Malformed), "5 has a shorter form");
+/// ```
+///
 /// # Errors
 /// [`WireError::Malformed`] for anything a writer of this protocol would not have written.
-pub fn decode<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, WireError> {
-    let (message, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| WireError::Malformed)?;
-    if !rest.is_empty() {
-        return Err(WireError::Malformed);
-    }
-    // Postcard reads numbers in longer forms than it writes. Writing the message again, against the bytes it came from,
-    // leaves one encoding for each message and needs no second buffer.
-    match postcard::serialize_with_flavor::<T, Same<'a>, bool>(&message, Same { rest: bytes }) {
-        Ok(true) => Ok(message),
-        _ => Err(WireError::Malformed),
-    }
-}
-
-/// Compares what is written with what is expected.
-struct Same<'a> {
-    rest: &'a [u8],
-}
-
-impl Flavor for Same<'_> {
-    type Output = bool;
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.rest.split_first() {
-            Some((first, rest)) if *first == byte => {
-                self.rest = rest;
-                Ok(())
-            }
-            _ => Err(postcard::Error::SerializeBufferFull),
-        }
-    }
-
-    fn finalize(self) -> postcard::Result<bool> {
-        Ok(self.rest.is_empty())
+pub fn decode<'a, T: Message<'a>>(bytes: &'a [u8]) -> Result<T, WireError> {
+    let mut reader = Reader::new(bytes);
+    let message = T::read(&mut reader);
+    match reader.finish() {
+        Ok(()) => Ok(message),
+        Err(_) => Err(WireError::Malformed),
     }
 }

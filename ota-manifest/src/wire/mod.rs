@@ -1,4 +1,4 @@
-//! Messages between device and server: postcard, numbered, append-only.
+//! Messages between device and server: in postcard's encoding, numbered, append-only. [`encode`] and [`decode`] need no serde.
 //!
 //! ```text
 //!   device                                   server
@@ -37,8 +37,9 @@ pub mod topic;
 mod codec;
 mod message;
 mod report;
+mod writer;
 
-pub use codec::{MAX_REPORT, WireError, decode, encode};
+pub use codec::{MAX_REPORT, Message, WireError, decode, encode};
 pub use message::{Down, Fetch, Object, Poll, Question, Up};
 pub use report::{FailedProbes, FailedStage, Refusal, Report, Stage};
 

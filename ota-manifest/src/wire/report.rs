@@ -1,13 +1,14 @@
 //! What a device says about a job. Numbers are frozen by order of declaration.
 
-use serde::{Deserialize, Serialize};
-
-use crate::{JobId, ResetCause, RollbackReason};
+use super::writer::Writer;
+use crate::codec::Reader;
+use crate::{DecodeError, JobId, ResetCause, RollbackReason};
 
 /// One fact about one attempt at a job.
 ///
 /// `(job, attempt, seq)` makes repetition harmless: a server stores the first and acknowledges all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Report {
     /// Which job.
     pub job: JobId,
@@ -19,8 +20,22 @@ pub struct Report {
     pub stage: Stage,
 }
 
+impl Report {
+    pub(super) fn read(r: &mut Reader<'_>) -> Self {
+        Self { job: JobId::new(r.array()), attempt: r.u8(), seq: r.u32(), stage: Stage::read(r) }
+    }
+
+    pub(super) fn write(&self, w: &mut impl Writer) {
+        w.array(self.job.as_bytes());
+        w.u8(self.attempt);
+        w.u32(self.seq);
+        self.stage.write(w);
+    }
+}
+
 /// How far a job has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Stage {
     /// The manifest is authentic and applies; work begins.
     Accepted,
@@ -69,7 +84,8 @@ pub enum Stage {
 }
 
 /// What a self-test found wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FailedProbes {
     /// Bit n: probe n of the device's list failed, required or not.
     pub probes: u32,
@@ -95,12 +111,97 @@ impl Stage {
                 | Self::Cancelled
         )
     }
+
+    fn read(r: &mut Reader<'_>) -> Self {
+        match r.tag() {
+            0 => Self::Accepted,
+            1 => Self::Downloading { done: r.u32(), total: r.u32() },
+            2 => Self::Downloaded,
+            3 => Self::Verified,
+            4 => Self::PendingBoot,
+            5 => Self::Testing,
+            6 => Self::Confirmed,
+            7 => Self::RolledBack {
+                reason: numbered(r, RollbackReason::from_number, RollbackReason::AttemptsExhausted),
+                cause: numbered(r, known_cause, ResetCause::Unknown),
+                boots: r.u8(),
+                failed: FailedProbes { probes: r.u32(), code: r.u16() },
+            },
+            8 => Self::Rejected { refusal: Refusal::read(r) },
+            9 => Self::Failed {
+                at: numbered(r, FailedStage::from_number, FailedStage::Preparing),
+                code: r.u16(),
+            },
+            10 => Self::Cancelled,
+            unknown => {
+                r.refuse(DecodeError::UnknownTag(unknown));
+                Self::Accepted
+            }
+        }
+    }
+
+    fn write(&self, w: &mut impl Writer) {
+        w.u8(self.number());
+        match self {
+            Self::Downloading { done, total } => {
+                w.u32(*done);
+                w.u32(*total);
+            }
+            Self::RolledBack { reason, cause, boots, failed } => {
+                w.u8(*reason as u8);
+                w.u8(*cause as u8);
+                w.u8(*boots);
+                w.u32(failed.probes);
+                w.u16(failed.code);
+            }
+            Self::Rejected { refusal } => w.u8(*refusal as u8),
+            Self::Failed { at, code } => {
+                w.u8(*at as u8);
+                w.u16(*code);
+            }
+            Self::Accepted
+            | Self::Downloaded
+            | Self::Verified
+            | Self::PendingBoot
+            | Self::Testing
+            | Self::Confirmed
+            | Self::Cancelled => {}
+        }
+    }
+
+    const fn number(&self) -> u8 {
+        match self {
+            Self::Accepted => 0,
+            Self::Downloading { .. } => 1,
+            Self::Downloaded => 2,
+            Self::Verified => 3,
+            Self::PendingBoot => 4,
+            Self::Testing => 5,
+            Self::Confirmed => 6,
+            Self::RolledBack { .. } => 7,
+            Self::Rejected { .. } => 8,
+            Self::Failed { .. } => 9,
+            Self::Cancelled => 10,
+        }
+    }
+}
+
+/// The one of an enumeration that has the number which stands there.
+fn numbered<T>(r: &mut Reader<'_>, of: impl FnOnce(u8) -> Option<T>, instead: T) -> T {
+    let number = r.tag();
+    r.checked(of(number).ok_or(DecodeError::UnknownTag(number)), instead)
+}
+
+/// A journal may know a cause that this version does not; a message may not.
+fn known_cause(number: u8) -> Option<ResetCause> {
+    Some(ResetCause::from_number(number)).filter(|cause| *cause as u8 == number)
 }
 
 /// Why a request or an offer is refused.
 ///
 /// Everything cryptographic is one number: the wire does not tell a forger which check caught him. The device's log does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum Refusal {
     /// Not a message or not a request of this protocol.
@@ -129,8 +230,33 @@ pub enum Refusal {
     NotYet = 11,
 }
 
+impl Refusal {
+    pub(super) fn read(r: &mut Reader<'_>) -> Self {
+        numbered(r, Self::from_number, Self::Malformed)
+    }
+
+    const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Malformed,
+            1 => Self::Unauthentic,
+            2 => Self::NotForThisDevice,
+            3 => Self::NotNewer,
+            4 => Self::BelowFloor,
+            5 => Self::NoFittingImage,
+            6 => Self::Unsupported,
+            7 => Self::RejectedBefore,
+            8 => Self::Busy,
+            9 => Self::Gone,
+            10 => Self::Expired,
+            11 => Self::NotYet,
+            _ => return None,
+        })
+    }
+}
+
 /// Where a job failed that had begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum FailedStage {
     /// Making room in the staging slot.
@@ -141,4 +267,16 @@ pub enum FailedStage {
     Verifying = 2,
     /// Asking the bootloader for it.
     Pending = 3,
+}
+
+impl FailedStage {
+    const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Preparing,
+            1 => Self::Downloading,
+            2 => Self::Verifying,
+            3 => Self::Pending,
+            _ => return None,
+        })
+    }
 }

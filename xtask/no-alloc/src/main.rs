@@ -27,8 +27,6 @@ pub extern "C" fn _start() -> ! {
     calls::boot(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
     #[cfg(feature = "boot-moving")]
     calls::boot_moving(core::hint::black_box(&mut [0; ota_slots::WORK_BUFFER]));
-    #[cfg(feature = "messages")]
-    calls::messages();
     #[cfg(feature = "agent-machine")]
     calls::agent_machine();
     #[cfg(feature = "agent")]

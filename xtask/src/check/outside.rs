@@ -13,7 +13,7 @@ pub(crate) const FUZZ: &str = "fuzz";
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
 /// The fuzz targets.
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 11] = [
     "slots_state",
     "slots_ops",
     "frame",
@@ -22,6 +22,7 @@ const TARGETS: [&str; 10] = [
     "chunk_tree",
     "freshness",
     "lms",
+    "messages",
     "stream",
     "agent",
 ];

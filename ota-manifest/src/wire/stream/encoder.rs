@@ -1,11 +1,9 @@
 //! Frames are written in one pass, into memory that is lent.
 
-use postcard::ser_flavors::Flavor;
-use serde::Serialize;
-
 use super::crc::Crc32;
 use super::{DELIMITER, RUN};
-use crate::wire::WireError;
+use crate::wire::writer::Writer;
+use crate::wire::{Message, WireError};
 
 /// The code byte of a run of 254 bytes with no zero behind it.
 pub(super) const FULL: u8 = 0xFF;
@@ -22,8 +20,13 @@ pub(super) const FULL: u8 = 0xFF;
 ///
 /// # Errors
 /// [`WireError::BufferFull`].
-pub fn encode_frame<'b, T: Serialize>(message: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], WireError> {
-    postcard::serialize_with_flavor(message, Encoder::new(buffer)).map_err(|_| WireError::BufferFull)
+pub fn encode_frame<'b, 'm, T: Message<'m>>(
+    message: &T,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], WireError> {
+    let mut encoder = Encoder::new(buffer);
+    message.write(&mut encoder);
+    encoder.finish().ok_or(WireError::BufferFull)
 }
 
 /// Writes `message`, the bytes of one, as a frame into `buffer` and returns the part used.
@@ -32,11 +35,11 @@ pub fn encode_frame<'b, T: Serialize>(message: &T, buffer: &'b mut [u8]) -> Resu
 /// [`WireError::BufferFull`].
 pub fn frame<'b>(message: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], WireError> {
     let mut encoder = Encoder::new(buffer);
-    message.iter().try_for_each(|byte| encoder.push(*byte)).ok_or(WireError::BufferFull)?;
+    encoder.array(message);
     encoder.finish().ok_or(WireError::BufferFull)
 }
 
-/// A frame under way.
+/// A frame under way. What has no room is counted and dropped.
 struct Encoder<'b> {
     buffer: &'b mut [u8],
     len: usize,
@@ -52,54 +55,45 @@ impl<'b> Encoder<'b> {
         Self { buffer, len: 1, code_at: 0, code: 1, crc: Crc32::new() }
     }
 
-    /// The next byte of the message; `None` when the memory is used up.
-    fn push(&mut self, byte: u8) -> Option<()> {
-        self.crc.push(byte);
-        self.stuff(byte)
-    }
-
-    fn stuff(&mut self, byte: u8) -> Option<()> {
+    fn stuff(&mut self, byte: u8) {
         // A full run is closed only when something follows: nothing is announced behind the last one.
         if self.code == FULL {
-            self.close_run()?;
+            self.close_run();
         }
         if byte == DELIMITER {
             return self.close_run();
         }
-        *self.buffer.get_mut(self.len)? = byte;
+        self.put(self.len, byte);
         self.len += 1;
         self.code += 1;
-        Some(())
     }
 
-    fn close_run(&mut self) -> Option<()> {
-        *self.buffer.get_mut(self.code_at)? = self.code;
+    fn close_run(&mut self) {
+        self.put(self.code_at, self.code);
         self.code_at = self.len;
         self.len += 1;
         self.code = 1;
-        Some(())
+    }
+
+    fn put(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.buffer.get_mut(at) {
+            *place = byte;
+        }
     }
 
     fn finish(mut self) -> Option<&'b [u8]> {
-        for byte in self.crc.bytes() {
-            self.stuff(byte)?;
-        }
-        *self.buffer.get_mut(self.code_at)? = self.code;
-        *self.buffer.get_mut(self.len)? = DELIMITER;
+        self.crc.bytes().into_iter().for_each(|byte| self.stuff(byte));
+        self.put(self.code_at, self.code);
+        self.put(self.len, DELIMITER);
         self.buffer.get(..=self.len)
     }
 }
 
 const _: () = assert!(FULL as usize == RUN + 1);
 
-impl<'b> Flavor for Encoder<'b> {
-    type Output = &'b [u8];
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.push(byte).ok_or(postcard::Error::SerializeBufferFull)
-    }
-
-    fn finalize(self) -> postcard::Result<&'b [u8]> {
-        self.finish().ok_or(postcard::Error::SerializeBufferFull)
+impl Writer for Encoder<'_> {
+    fn u8(&mut self, byte: u8) {
+        self.crc.push(byte);
+        self.stuff(byte);
     }
 }
