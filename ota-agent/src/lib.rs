@@ -49,6 +49,7 @@
 //! ```
 //!
 //! # Features
+//! - `async`: [`SlotDriver`] over `embedded-storage-async`.
 //! - `embedded-io`: the blocking loop of [`StreamLink`], which carries messages over UART, USB CDC and TCP.
 //! - `embedded-io-async`: its asynchronous loop.
 //! - `self-test`: [`self_test`], probes of the hardware and of the server, and what runs them.
@@ -79,7 +80,7 @@ mod stream;
 pub use agent::{Agent, Buffers};
 pub use config::Config;
 pub use context::{Context, Progress};
-pub use driver::{Bench, SlotDriver};
+pub use driver::{Bench, Perform, SlotDriver};
 pub use gates::Gates;
 pub use input::{BootReport, Fitness, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};

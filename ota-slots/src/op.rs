@@ -90,6 +90,16 @@ pub enum Step<T> {
     Done(T),
 }
 
+impl<T> Step<T> {
+    /// The same step of a machine that ends in something else: for machines made of others.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Op(op) => Step::Op(op),
+            Self::Done(output) => Step::Done(f(output)),
+        }
+    }
+}
+
 /// How the last operation went; `Ok` on the first call.
 pub type Outcome = Result<(), NorFlashErrorKind>;
 

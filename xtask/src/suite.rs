@@ -159,7 +159,10 @@ mod tests {
         assert_eq!(all.steps.len(), check::STEPS.len());
         assert!(fast.steps.iter().all(|step| !step.slow));
         let left_out: Vec<_> = names(&all).into_iter().filter(|name| !names(&fast).contains(name)).collect();
-        assert_eq!(left_out, ["verify", "docs", "msrv", "deny", "package", "peers", "mutants", "quickstart"]);
+        assert_eq!(
+            left_out,
+            ["verify", "docs", "msrv", "deny", "package", "peers", "loops", "mutants", "quickstart"]
+        );
         assert!(!fast.tools().contains(&Tool::CargoDeny));
         assert!(!fast.tools().contains(&Tool::OldestToolchain));
     }

@@ -1,16 +1,21 @@
 //! A device in memory: bootloader, agent, flash and a scripted server, under virtual time.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod awaited;
+
 use ota_agent::sim::ScriptedServer;
 use ota_agent::{
-    Agent, Bench, Buffers, Config, Event, Fitness, Gates, Input, Output, SlotDriver, SlotsAnswer,
+    Agent, Bench, BootReport, Buffers, Config, Event, Fitness, Gates, Input, Output, SlotDriver, SlotWork,
+    SlotsAnswer,
 };
 use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode};
 use ota_manifest::{JobId, Nonce, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
-use ota_slots::{Boot, Handover, Layout, Policy, WORK_BUFFER, run_blocking};
+use ota_slots::{Boot, Handover, Layout, Policy, SlotId, WORK_BUFFER, run_blocking};
 
 mod keeper;
+
+pub(crate) use awaited::{Patience, Waiting};
 
 pub(crate) const JOB: JobId = JobId::new([0xAB; 16]);
 pub(crate) const CHUNK: usize = 1024;
@@ -58,6 +63,8 @@ pub(crate) struct Device {
     pub(crate) layout: Layout,
     pub(crate) policy: Policy<'static>,
     pub(crate) flash: LabFlash,
+    /// The flash is waited for, with so much patience.
+    pub(crate) awaited: Option<Patience>,
     pub(crate) server: ScriptedServer,
     pub(crate) firmware: Firmware,
     /// The new firmware's real self-test, in place of what `firmware` says.
@@ -96,6 +103,7 @@ impl Device {
             layout: lab.layout(),
             policy: lab.policy(),
             flash: lab.provisioned(&old).reseeded(1),
+            awaited: None,
             server: ScriptedServer::new(release(&lab), JOB, CHUNK),
             firmware,
             tested: None,
@@ -127,9 +135,9 @@ impl Device {
         self.running = handover.image().order().sequence;
         self.trust = policy.trust.version();
         self.question_at = u64::MAX;
-        let bench = Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
-        let (mut slots, report) =
-            SlotDriver::open(&layout, &policy, handover.slot(), bench).expect("slots open");
+        let Some((mut slots, report)) = self.open(&layout, &policy, handover.slot(), &mut buffer) else {
+            return Ended::PowerLost;
+        };
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; WINDOW]);
         let buffers = Buffers { envelope: &mut envelope, window: &mut window };
         let mut agent = Agent::new(self.config, report, 7, buffers, self.now);
@@ -142,6 +150,43 @@ impl Device {
             }
         }
         panic!("stuck: {:?}", self.events.iter().rev().take(10).collect::<Vec<_>>());
+    }
+
+    /// Opens the slots, blocking or not; `None` if that was cut short.
+    fn open<'s>(
+        &mut self,
+        layout: &'s Layout,
+        policy: &'s Policy<'s>,
+        slot: SlotId,
+        buffer: &mut [u8; WORK_BUFFER],
+    ) -> Option<(SlotDriver<'s>, BootReport)> {
+        let opened = match &self.awaited {
+            None => {
+                let bench = Bench { flash: &mut self.flash, buffer, feed: &mut || () };
+                SlotDriver::open(layout, policy, slot, bench)
+            }
+            Some(patience) => {
+                let bench = Bench { flash: &mut Waiting(&mut self.flash), buffer, feed: &mut || () };
+                patience.wait(SlotDriver::open_async(layout, policy, slot, bench))?
+            }
+        };
+        Some(opened.expect("slots open"))
+    }
+
+    /// Does slot work, blocking or not; `None` if it was cut short.
+    fn perform(
+        &mut self,
+        slots: &mut SlotDriver<'_>,
+        work: SlotWork<'_>,
+        buffer: &mut [u8; WORK_BUFFER],
+    ) -> Option<SlotsAnswer> {
+        match &self.awaited {
+            None => Some(slots.perform(work, Bench { flash: &mut self.flash, buffer, feed: &mut || () })),
+            Some(patience) => {
+                let bench = Bench { flash: &mut Waiting(&mut self.flash), buffer, feed: &mut || () };
+                patience.wait(slots.perform_async(work, bench))
+            }
+        }
     }
 
     fn boot(&mut self, cause: ResetCause) -> Option<(Handover, Policy<'static>)> {
@@ -167,7 +212,7 @@ impl Device {
                 agent.handle_input(self.now, Input::Ask(Nonce::new([self.draws; 16])));
             }
             Output::Slots(work) => {
-                let answer = slots.perform(work, Bench { flash: &mut self.flash, buffer, feed: &mut || () });
+                let Some(answer) = self.perform(slots, work, buffer) else { return Some(Ended::PowerLost) };
                 return self.done(agent, answer);
             }
             Output::Send(Up::Poll(_)) if self.settled() || self.has_settled() => return Some(Ended::Settled),

@@ -122,6 +122,7 @@ pub(crate) fn documents() {
     feature = "boot-moving",
     feature = "proof",
     feature = "agent",
+    feature = "agent-async",
     feature = "self-test"
 ))]
 mod board {
@@ -187,6 +188,33 @@ mod board {
         fn write(&mut self, _: u32, bytes: &[u8]) -> Result<(), Infallible> {
             core::hint::black_box(bytes);
             Ok(())
+        }
+    }
+
+    #[cfg(feature = "agent-async")]
+    impl embedded_storage_async::nor_flash::ReadNorFlash for Flash {
+        const READ_SIZE: usize = 1;
+
+        async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Infallible> {
+            ReadNorFlash::read(self, offset, bytes)
+        }
+
+        fn capacity(&self) -> usize {
+            ReadNorFlash::capacity(self)
+        }
+    }
+
+    #[cfg(feature = "agent-async")]
+    impl embedded_storage_async::nor_flash::NorFlash for Flash {
+        const WRITE_SIZE: usize = 4;
+        const ERASE_SIZE: usize = 4096;
+
+        async fn erase(&mut self, from: u32, to: u32) -> Result<(), Infallible> {
+            NorFlash::erase(self, from, to)
+        }
+
+        async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Infallible> {
+            NorFlash::write(self, offset, bytes)
         }
     }
 
@@ -351,6 +379,29 @@ pub(crate) fn agent() {
             Output::Reset => return,
             Output::Wait => agent.handle_timeout(black_box(now)),
         }
+    }
+}
+
+/// Opens slots on asynchronous flash and does work on them.
+#[cfg(feature = "agent-async")]
+#[inline(never)]
+pub(crate) fn agent_async() {
+    use board::{Flash, LAYOUT, POLICY};
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use ota_agent::{Bench, SlotDriver, SlotWork};
+    use ota_slots::{SlotId, WORK_BUFFER};
+
+    let mut buffer = [0; WORK_BUFFER];
+    let mut context = Context::from_waker(Waker::noop());
+    let bench = Bench { flash: &mut Flash, buffer: &mut buffer, feed: &mut || () };
+    let open = SlotDriver::open_async(&LAYOUT, &POLICY, black_box(SlotId::A), bench);
+    let Poll::Ready(Ok((mut slots, report))) = pin!(open).poll(&mut context) else { return };
+    black_box(report);
+    while let Some(work) = black_box::<Option<SlotWork<'_>>>(None) {
+        let bench = Bench { flash: &mut Flash, buffer: &mut buffer, feed: &mut || () };
+        let answer = pin!(slots.perform_async(work, bench)).poll(&mut context);
+        black_box(answer.is_ready());
     }
 }
 

@@ -31,6 +31,8 @@ pub extern "C" fn _start() -> ! {
     calls::agent_machine();
     #[cfg(feature = "agent")]
     calls::agent();
+    #[cfg(feature = "agent-async")]
+    calls::agent_async();
     #[cfg(feature = "self-test")]
     let _ = core::hint::black_box(calls::self_test());
     #[cfg(feature = "stream")]

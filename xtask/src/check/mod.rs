@@ -7,6 +7,7 @@ mod layers;
 mod msrv;
 mod outside;
 mod package;
+mod quotes;
 #[cfg(test)]
 mod scratch;
 mod source;
@@ -22,7 +23,7 @@ use crate::tool::Tool;
 use crate::{m4, no_alloc, quickstart};
 
 /// All checks, in the order they run.
-pub(crate) const STEPS: [Step; 17] = [
+pub(crate) const STEPS: [Step; 18] = [
     Step { name: "fmt", about: "formatting", slow: false, needs: &[Tool::Component("rustfmt")], run: fmt },
     Step {
         name: "clippy",
@@ -61,7 +62,7 @@ pub(crate) const STEPS: [Step; 17] = [
     },
     Step {
         name: "source",
-        about: "device code keeps its rules, and the tests that documents name exist",
+        about: "device code keeps its rules; tests that documents name exist, and files they show are as shown",
         slow: false,
         needs: &[],
         run: source,
@@ -123,6 +124,13 @@ pub(crate) const STEPS: [Step; 17] = [
         run: outside::peers,
     },
     Step {
+        name: "loops",
+        about: "the loops of ota-agent's README: on bare metal, and through an update on the host",
+        slow: true,
+        needs: &[Tool::Component("clippy"), Tool::ThumbTarget],
+        run: outside::loops,
+    },
+    Step {
         name: "mutants",
         about: "a sample of the planted faults is noticed; the unchanged sources and a no-op pass",
         slow: true,
@@ -145,7 +153,7 @@ const REAL_PARTS: &str = "real-parts";
 /// The members, and what stands outside the workspace.
 fn fmt(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
-    let outside = [no_alloc::FOLDER, m4::FOLDER, m4::INPUTS, outside::PEERS, outside::FUZZ];
+    let outside = [no_alloc::FOLDER, m4::FOLDER, m4::INPUTS, outside::PEERS, outside::FUZZ, outside::LOOPS];
     outside.iter().try_for_each(|folder| {
         let manifest = format!("{folder}/Cargo.toml");
         CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
@@ -161,7 +169,8 @@ fn clippy(_: &Workspace) -> Result<()> {
 /// What files say, read as they stand.
 fn source(workspace: &Workspace) -> Result<()> {
     source::check(workspace)?;
-    claims::check(workspace)
+    claims::check(workspace)?;
+    quotes::check(workspace)
 }
 
 /// Without other features than those tests ask for: what users get by default is what is tested.

@@ -4,11 +4,14 @@ use anyhow::Result;
 
 use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
+use crate::family::THUMB;
 
 /// Runs others' bootloaders.
 pub(crate) const PEERS: &str = "xtask/peers";
 /// Fuzz targets.
 pub(crate) const FUZZ: &str = "fuzz";
+/// The loops of `ota-agent`'s README.
+pub(crate) const LOOPS: &str = "examples/loops";
 
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
@@ -31,6 +34,15 @@ const TARGETS: [&str; 11] = [
 pub(super) fn peers(workspace: &Workspace) -> Result<()> {
     cargo(workspace, PEERS, &["clippy", "--all-targets", "--locked"]).args(["--", "-D", "warnings"]).run()?;
     cargo(workspace, PEERS, &["test", "--locked"]).run()
+}
+
+/// Lints on bare metal and on the host, and lives on the host.
+pub(super) fn loops(workspace: &Workspace) -> Result<()> {
+    for args in [["--lib", "--target", THUMB].as_slice(), &["--all-targets"]] {
+        let clippy = cargo(workspace, LOOPS, &["clippy", "--locked"]).args(args.iter().copied());
+        clippy.args(["--", "-D", "warnings"]).run()?;
+    }
+    cargo(workspace, LOOPS, &["test", "--locked"]).run()
 }
 
 /// Replays the corpora and tries something new for some seconds.
