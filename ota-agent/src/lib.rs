@@ -52,6 +52,9 @@
 //! - `async`: [`SlotDriver`] over `embedded-storage-async`.
 //! - `embedded-io`: the blocking loop of [`StreamLink`], which carries messages over UART, USB CDC and TCP.
 //! - `embedded-io-async`: its asynchronous loop.
+//! - `std`: [`linux`], the whole loop for devices with the standard library.
+//! - `http`: messages over HTTP and HTTPS.
+//! - `mqtt`: a doorbell and messages over an MQTT 5 broker, images over HTTP. Needs Rust 1.89.
 //! - `self-test`: [`self_test`], probes of the hardware and of the server, and what runs them.
 //! - `sim`: [`sim`], a scripted server in memory; for tests.
 #![no_std]
@@ -61,14 +64,20 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 mod agent;
 mod backoff;
 mod config;
 mod context;
 mod driver;
+mod exchange;
 mod gates;
 mod input;
 mod inquiry;
+#[cfg(feature = "std")]
+pub mod linux;
 mod output;
 #[cfg(feature = "self-test")]
 pub mod self_test;
@@ -81,11 +90,14 @@ pub use agent::{Agent, Buffers};
 pub use config::Config;
 pub use context::{Context, Progress};
 pub use driver::{Bench, Perform, SlotDriver};
+pub use exchange::{AsyncExchange, Exchange, ObjectRanges};
 pub use gates::Gates;
 pub use input::{BootReport, Fitness, Input, Plan, SlotsAnswer, Started};
 pub use output::{Event, Output, SlotWork};
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub use stream::StreamPort;
 pub use stream::{MemoryTooSmall, StreamError, StreamLink, StreamLosses};
 
-#[cfg(all(doctest, feature = "self-test"))]
+#[cfg(all(doctest, feature = "self-test", feature = "mqtt"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -10,13 +10,15 @@ use std::task::{Context, Poll, Waker};
 use common::{CHUNK, Device, Firmware, JOB, Line, WINDOW};
 use embedded_io::{ErrorKind, ErrorType};
 use ota_agent::sim::ScriptedServer;
-use ota_agent::{Buffers, MemoryTooSmall, StreamError, StreamLink, StreamLosses};
+use ota_agent::{
+    AsyncExchange, Buffers, Exchange, MemoryTooSmall, StreamError, StreamLink, StreamLosses, StreamPort,
+};
 use ota_manifest::wire::stream::{Decoder, encode_frame, frame, max_frame};
 use ota_manifest::wire::{
-    Down, FailedProbes, FailedStage, Fetch, MAX_REPORT, Object, PROTOCOL, Report, ResetCause, RollbackReason,
-    Stage, Up, decode, encode,
+    Down, FailedProbes, FailedStage, Fetch, MAX_REPORT, Object, PROTOCOL, Question, Refusal, Report,
+    ResetCause, RollbackReason, Stage, Up, decode, encode,
 };
-use ota_manifest::{JobId, ManifestId, Order, SecurityVersion, Version};
+use ota_manifest::{JobId, ManifestId, Nonce, Order, SecurityVersion, Version};
 use proptest::prelude::*;
 
 const ENVELOPE: usize = 1536;
@@ -369,7 +371,7 @@ fn messages_that_arrive_together_are_handed_out_one_by_one() {
 fn message_of_a_newer_server_is_passed_over_and_counted() {
     for which in LOOPS {
         let (mut link, mut port) = (link(), Port::default());
-        for unknown in [&[60, 1, 2][..], &[0x80, 1], &[5, 99, 0], &[], &[2, 0x87, 0]] {
+        for unknown in [&[99, 1, 2][..], &[0x80, 1], &[5, 99, 0], &[], &[2, 0x87, 0]] {
             port.to_read.extend(frame(unknown, &mut [0; 16]).unwrap());
         }
         port.to_read.extend(framed(&ACK));
@@ -542,4 +544,90 @@ proptest! {
         let expected: Vec<Vec<u8>> = acks.iter().map(|seq| bytes(&Down::Ack { seq: *seq })).collect();
         prop_assert!(heard[0].0.ends_with(&expected));
     }
+}
+
+/// A question to which one of these answers belongs, and the others to earlier ones.
+fn asked_and_answered() -> Vec<(Up, Vec<Down<'static>>, Down<'static>)> {
+    let report = |seq| Up::Report(Report { job: JOB, attempt: 1, seq, stage: Stage::Accepted });
+    let fetch = Fetch { job: JOB, image: 0, object: Object::Payload, first: 8, count: 4 };
+    let chunk = |job, object, first| Down::Chunk { job, object, first, bytes: &[1, 2, 3] };
+    let others = JobId::new([1; 16]);
+    let (idle, gone) =
+        (Down::Idle { retry_after_ms: 5 }, Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 });
+    let late = [
+        Down::Ack { seq: 6 },
+        chunk(others, Object::Payload, 8),
+        chunk(JOB, Object::Leaves, 8),
+        chunk(JOB, Object::Payload, 7),
+        chunk(JOB, Object::Payload, 12),
+    ];
+    let with = |more: &[Down<'static>]| [&late[..], more].concat();
+    vec![
+        (report(7), with(&[idle]), ACK),
+        (report(7), with(&[idle]), Down::Cancel { job: JOB }),
+        (Up::Fetch(fetch), with(&[idle, ACK]), chunk(JOB, Object::Payload, 11)),
+        (Up::Fetch(fetch), with(&[idle, ACK]), gone),
+        (
+            Up::Trust { version: 2 },
+            with(&[idle, Down::Fresh { envelope: &[1] }]),
+            Down::Trust { envelope: &[1] },
+        ),
+        (
+            Up::Ask(Question { nonce: Nonce::new([1; 16]), trust: 1 }),
+            with(&[idle, Down::Trust { envelope: &[1] }]),
+            Down::Fresh { envelope: &[1] },
+        ),
+    ]
+}
+
+#[test]
+fn exchange_passes_over_what_answers_an_earlier_message() {
+    for (up, late, answer) in asked_and_answered() {
+        for asynchronous in [false, true] {
+            let (mut link, mut port) = (link(), Port::pieces(7));
+            port.to_read.extend(late.iter().chain([&answer]).flat_map(framed));
+            let answered = if asynchronous {
+                let mut port =
+                    StreamPort::new(&mut link, &mut port, async |_| core::future::pending().await, 9);
+                now(AsyncExchange::exchange(&mut port, &up)).expect("all is there").map(|down| bytes(&down))
+            } else {
+                let mut port = StreamPort::new(&mut link, &mut port, || 0, 9);
+                Exchange::exchange(&mut port, &up).map(|down| bytes(&down))
+            };
+            assert_eq!(answered, Ok(bytes(&answer)), "{up:?}");
+        }
+    }
+}
+
+#[test]
+fn exchange_ends_with_its_time_and_the_next_one_is_another() {
+    let up = Up::Report(Report { job: JOB, attempt: 1, seq: 7, stage: Stage::Accepted });
+    let (mut link, mut port, mut ms) = (link(), Port::default(), 0);
+    let clock = || {
+        ms += 1;
+        ms
+    };
+    assert_eq!(
+        Exchange::exchange(&mut StreamPort::new(&mut link, &mut port, clock, 100), &up),
+        Err(StreamError::NoAnswer)
+    );
+    assert_eq!(ms, 101, "no sooner and no later");
+    let expired = now(async {
+        AsyncExchange::exchange(&mut StreamPort::new(&mut link, &mut port, async |_| (), 1), &up)
+            .await
+            .map(|_| ())
+    });
+    assert_eq!(expired, Some(Err(StreamError::NoAnswer)));
+    port.to_read.extend(framed(&ACK));
+    let answered = now(async {
+        AsyncExchange::exchange(&mut StreamPort::new(&mut link, &mut port, async |_| (), 1), &up)
+            .await
+            .map(|down| bytes(&down))
+    });
+    assert_eq!(answered, Some(Ok(bytes(&ACK))), "what is there counts");
+    port.closed = true;
+    assert_eq!(
+        Exchange::exchange(&mut StreamPort::new(&mut link, &mut port, || 0, 9), &up),
+        Err(StreamError::Closed)
+    );
 }

@@ -9,9 +9,12 @@ pub(crate) const SERVER_CRATE: &str = "ota-server-core";
 /// The bare-metal target every device crate is checked on: Cortex-M4F, for example the nRF52840.
 pub(crate) const THUMB: &str = "thumbv7em-none-eabihf";
 
-/// Features that never reach a device: the standard library, test peers, the signing side. Everything else a device
-/// crate offers must build for [`THUMB`].
-pub(crate) const HOST_FEATURES: [&str; 3] = ["std", "sim", "sign"];
+/// Features that never reach a microcontroller: the standard library, links that need it, test peers, tests against real
+/// services, the signing side. Everything else a device crate offers must build for [`THUMB`].
+pub(crate) const HOST_FEATURES: [&str; 6] = ["std", "http", "mqtt", "sim", "real-parts", "sign"];
+
+/// Features that need a newer toolchain than the crate that offers them, and say which.
+pub(crate) const NEWER_FEATURES: [&str; 1] = ["mqtt"];
 
 /// The one direction of knowledge: each crate with the crates of the family it may depend on.
 pub(crate) const ARROWS: [(&str, &[&str]); 5] = [

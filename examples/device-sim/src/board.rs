@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE, Role, VendorId};
+use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE_POST_QUANTUM, Role, VendorId};
 use ota_slots::{
-    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, WORK_BUFFER,
-    run_blocking,
+    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, run_blocking,
 };
 use ota_verify::{AlgSet, Identity, PublicKey, Trust, TrustedKey};
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,7 @@ pub const WINDOW_BYTES: usize = 4 * flash_file::PAGE;
 /// Version of the simulated bootloader.
 pub(crate) const BOOTLOADER: u16 = 1;
 /// What the simulated bootloader can check; which one counts is up to the key that is burnt in.
-const ALGORITHMS: AlgSet = AlgSet::ED25519.with(Alg::P256);
+const ALGORITHMS: AlgSet = AlgSet::ED25519.with(Alg::P256).with(Alg::Lms);
 /// Hardware revision of the simulated board.
 pub(crate) const HARDWARE: u16 = 1;
 
@@ -36,11 +35,14 @@ const SLOT_B: u32 = SLOT_A + SLOT_BYTES;
 const FLASH_BYTES: u32 = SLOT_B + SLOT_BYTES;
 
 /// The partition of the flash; link addresses are flash offsets, as on a microcontroller that runs from flash.
-pub const LAYOUT: Layout = Layout::constant(Partition::direct_xip(
+pub const LAYOUT: Layout = Layout::constant(PARTITION.with_envelope_limit(PAGE));
+const PARTITION: Partition = Partition::direct_xip(
     Region::new(FLASH, JOURNAL, 2 * PAGE),
     SlotRegion::new(Region::new(FLASH, SLOT_A, SLOT_BYTES), SLOT_A),
     SlotRegion::new(Region::new(FLASH, SLOT_B, SLOT_BYTES), SLOT_B),
-));
+);
+/// An envelope takes a page in any case, so it may as well be one with an LMS signature.
+const _: () = assert!(PAGE as usize == MAX_ENVELOPE_POST_QUANTUM);
 const FLASH: Geometry = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
 
 /// Maker of the simulated devices.
@@ -64,7 +66,7 @@ pub struct Factory {
     pub server: String,
     /// Bearer token of the device.
     pub token: String,
-    /// Release key: 64 hexadecimal digits (Ed25519) or 130 (P-256).
+    /// Release key: 64 hexadecimal digits (Ed25519), 120 (LMS) or 130 (P-256).
     pub release_key: String,
     /// The broker with the device's bell, if there is one. [`Certificate::install`](crate::Certificate::install) adds what
     /// the device shows there.
@@ -126,7 +128,7 @@ fn description(dir: &Path) -> PathBuf {
 /// # Errors
 /// If the folder holds a device already, or the image does not prove itself with the factory's key.
 pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], envelope: &[u8]) -> Result<()> {
-    ensure!(envelope.len() <= MAX_ENVELOPE, "the envelope is larger than a device accepts");
+    ensure!(envelope.len() <= LAYOUT.envelope_limit(), "the envelope is larger than a device accepts");
     fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     ensure!(!is_device(dir), "{} is a device already", dir.display());
     let path = dir.join("flash.bin");
@@ -137,7 +139,7 @@ pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], env
         .with_context(|| format!("{} cannot be made", path.display()))?;
     let policy = factory.policy()?;
     let provision = Provision::new(&LAYOUT, policy, SlotId::A, image, leaves, envelope);
-    let proven = run_blocking(provision, &mut flash, &LAYOUT, &mut [0; WORK_BUFFER], || ());
+    let proven = run_blocking(provision, &mut flash, &LAYOUT, &mut [0; LAYOUT.work_buffer()], || ());
     let _proven = proven.context("the first image does not prove itself")?;
     flash.sync().with_context(|| format!("{} cannot be written", path.display()))?;
     let json = serde_json::to_string_pretty(factory)? + "\n";

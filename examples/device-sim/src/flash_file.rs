@@ -7,6 +7,8 @@ use std::path::Path;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
+use crate::Supply;
+
 /// Erase page, bytes.
 pub(crate) const PAGE: usize = 4096;
 /// Program unit, bytes.
@@ -17,9 +19,7 @@ pub(crate) const WORD: usize = 4;
 pub struct FlashFile {
     file: File,
     len: usize,
-    /// Operations that still succeed before the power fails; `None` for steady power.
-    fuse: Option<usize>,
-    powered: bool,
+    supply: Supply,
 }
 
 /// Why the flash refuses.
@@ -52,7 +52,7 @@ impl FlashFile {
     pub fn create(path: &Path, len: usize) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         file.set_len(len as u64)?;
-        Ok(Self { file, len, fuse: None, powered: true })
+        Ok(Self { file, len, supply: Supply::new() })
     }
 
     /// Opens an existing flash.
@@ -62,7 +62,7 @@ impl FlashFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        Ok(Self { file, len, fuse: None, powered: true })
+        Ok(Self { file, len, supply: Supply::new() })
     }
 
     /// Puts what was programmed on the disk of the host.
@@ -73,24 +73,14 @@ impl FlashFile {
         self.file.sync_all()
     }
 
-    /// Lets the power fail in the middle of the operation after the next `operations`.
-    pub fn fail_after(&mut self, operations: usize) {
-        self.fuse = Some(operations);
-    }
-
-    /// Whether there is power.
+    /// What it lives on.
     #[must_use]
-    pub fn is_powered(&self) -> bool {
-        self.powered
-    }
-
-    /// Power is back.
-    pub fn power_on(&mut self) {
-        self.powered = true;
+    pub fn supply(&self) -> Supply {
+        self.supply.clone()
     }
 
     fn check(&self, offset: u32, len: usize, align: usize) -> Result<u64, FlashError> {
-        if !self.powered {
+        if !self.supply.is_on() {
             return Err(FlashError::PowerLost);
         }
         let start = offset as usize;
@@ -99,25 +89,9 @@ impl FlashFile {
         if fits && aligned { Ok(u64::from(offset)) } else { Err(FlashError::OutOfRange) }
     }
 
-    /// Burns one operation off the fuse; `true` when this is the one that power fails in.
-    fn fuse_blows(&mut self) -> bool {
-        match &mut self.fuse {
-            Some(0) => {
-                self.fuse = None;
-                self.powered = false;
-                true
-            }
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        }
-    }
-
     /// Writes all of `bytes`, or their first half if power fails meanwhile.
     fn program(&mut self, at: u64, bytes: &[u8]) -> Result<(), FlashError> {
-        let blows = self.fuse_blows();
+        let blows = self.supply.fuse_blows();
         let done = if blows { &bytes[..bytes.len() / 2] } else { bytes };
         self.file.write_all_at(done, at).map_err(FlashError::Io)?;
         if blows { Err(FlashError::PowerLost) } else { Ok(()) }
@@ -206,11 +180,11 @@ mod tests {
     #[test]
     fn blown_fuse_leaves_half_an_operation_and_no_power() {
         let (_dir, mut flash) = flash();
-        flash.fail_after(1);
+        flash.supply().fail_after(1);
         flash.write(0, &[1; 8]).unwrap();
         assert!(matches!(flash.write(8, &[2; 8]), Err(FlashError::PowerLost)));
         assert!(matches!(flash.read(0, &mut [0; 4]), Err(FlashError::PowerLost)));
-        flash.power_on();
+        flash.supply().restore();
         let mut bytes = [0; 16];
         flash.read(0, &mut bytes).unwrap();
         assert_eq!(bytes, [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 0xFF, 0xFF, 0xFF, 0xFF]);

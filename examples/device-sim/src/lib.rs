@@ -1,8 +1,8 @@
 //! A simulated Linux device of the OTA family: its flash is a file, its restart is a reboot.
 //!
 //! Everything that decides is the product: `ota-slots` boots, `ota-agent` talks, `ota-verify` proves. This crate adds what a
-//! board adds: a flash driver ([`FlashFile`]), a link ([`HttpLink`]), a self-test ([`firmware`]), a log ([`Log`]), and a power
-//! supply that can fail on purpose ([`PowerPlan`]).
+//! board adds: a flash driver ([`FlashFile`]), a self-test ([`firmware`]), a log ([`Log`]), and a power supply that can fail on
+//! purpose ([`PowerPlan`]). Links and loop are those of [`ota_agent::linux`].
 //!
 //! ```text
 //!   DIR/flash.bin      descriptor page | journal, 2 pages | slot A, 1 MiB | slot B, 1 MiB   (complement: erased = hole)
@@ -12,21 +12,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod account;
+mod application;
 mod board;
 mod device;
 pub mod firmware;
 mod flash_file;
-mod link;
 mod log;
-mod mqtt;
 mod power;
+mod proxied;
 mod whole_file;
 
+pub use account::{Certificate, FactoryMqtt};
 pub use board::{Factory, LAYOUT, SLOT_BYTES, WINDOW_BYTES, class, is_device, provision, vendor};
 pub use device::{Device, Timing};
 pub use flash_file::{FlashError, FlashFile};
-pub use link::{HttpLink, LinkError};
 pub use log::{Happening, Line, Log, Observer, read_log};
-pub use mqtt::{Certificate, FactoryMqtt};
-pub use power::{CutPoint, PowerPlan};
+pub use power::{CutPoint, PowerPlan, Supply};
 pub use whole_file::write_whole;

@@ -96,7 +96,7 @@ struct ProvisionArgs {
     /// Bearer token of the device.
     #[arg(long)]
     token: String,
-    /// Release key: 64 hexadecimal digits (Ed25519) or 130 (P-256).
+    /// Release key: 64 hexadecimal digits (Ed25519), 120 (LMS) or 130 (P-256).
     #[arg(long)]
     key: String,
     /// First image, linked for slot A, trailer included.

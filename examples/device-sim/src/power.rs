@@ -1,5 +1,8 @@
 //! A power supply that fails on purpose, once for each plan.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Happening, Line};
@@ -32,6 +35,59 @@ impl PowerPlan {
         Self {
             in_download_at_chunk: self.in_download_at_chunk.filter(|_| !done(CutPoint::Download)),
             before_confirm: self.before_confirm && !done(CutPoint::Trial),
+        }
+    }
+}
+
+/// Power, and a fuse. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Supply(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Operations on flash that still succeed before the power fails.
+    fuse: AtomicUsize,
+    is_on: AtomicBool,
+}
+
+/// A fuse that does not blow.
+const STEADY: usize = usize::MAX;
+
+impl Supply {
+    /// Steady power.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(State { fuse: STEADY.into(), is_on: true.into() }))
+    }
+
+    /// Lets the power fail in the middle of the operation on flash after the next `operations`.
+    pub fn fail_after(&self, operations: usize) {
+        self.0.fuse.store(operations, Ordering::Relaxed);
+    }
+
+    /// Whether there is power.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Power is back.
+    pub fn restore(&self) {
+        self.0.is_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Burns one operation off the fuse; `true` when this is the one that power fails in.
+    pub(crate) fn fuse_blows(&self) -> bool {
+        match self.0.fuse.load(Ordering::Relaxed) {
+            STEADY => false,
+            0 => {
+                self.fail_after(STEADY);
+                self.0.is_on.store(false, Ordering::Relaxed);
+                true
+            }
+            left => {
+                self.fail_after(left - 1);
+                false
+            }
         }
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use linux_server::pki::broker::{Mosquitto, free_port};
 use linux_server::pki::{self, PkiPlan, device_files};
-use ota_manifest::DeviceId;
+use ota_manifest::wire::{Down, encode};
+use ota_manifest::{DeviceId, JobId, MAX_ENVELOPE_POST_QUANTUM};
 use rumqttc::mqttbytes::v5::{LastWill, PubAckReason, SubscribeReasonCode};
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, QoS, TlsConfiguration,
-    Transport,
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, PublishProperties, QoS,
+    TlsConfiguration, Transport,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -132,7 +133,12 @@ impl Client {
     }
 
     async fn publish(&mut self, topic: &str, payload: &str) -> PubAckReason {
-        self.client.publish(topic, payload, PublishOptions::at_least_once()).await.unwrap();
+        self.publish_with(topic, payload, PublishProperties::default()).await
+    }
+
+    async fn publish_with(&mut self, topic: &str, payload: &str, with: PublishProperties) -> PubAckReason {
+        let options = PublishOptions::at_least_once().properties(with);
+        self.client.publish(topic, payload, options).await.unwrap();
         loop {
             match self.packet().await.expect("thrown out") {
                 Packet::PubAck(ack) => return ack.reason,
@@ -188,6 +194,41 @@ async fn a_device_and_the_server_reach_each_other() {
     assert_eq!(device.message().await.unwrap(), "ring");
     assert_eq!(device.publish(&lab.topic(0, "up/msg"), "hello").await, PubAckReason::Success);
     assert_eq!(server.message().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn longest_offer_reaches_a_device() {
+    let lab = Lab::start();
+    let (mut server, mut device) = (lab.server().await, lab.device(0).await);
+    device.subscribe(&lab.topic(0, "down/#")).await;
+    let envelope = [0; MAX_ENVELOPE_POST_QUANTUM];
+    let down = Down::Offer { job: JobId::new([0; 16]), attempt: 1, envelope: &envelope };
+    // Its length is all that matters here.
+    let offer = "o".repeat(encode(&down, &mut [0; 5000]).unwrap().len());
+    let correlated =
+        PublishProperties { correlation_data: Some(vec![b'c'; 16].into()), ..PublishProperties::default() };
+    server.publish_with(&lab.topic(0, "down/msg"), &offer, correlated).await;
+    assert_eq!(device.message().await.unwrap(), offer);
+}
+
+#[tokio::test]
+async fn longest_packet_of_a_device_does_not_end_the_server_however_it_grows_on_its_way() {
+    const LIMIT: usize = 5 * 1024;
+    let lab = Lab::start();
+    let (mut server, mut device) = (lab.server().await, lab.device(0).await);
+    server.subscribe("$share/ota/ota/v1/+/up/#").await;
+    let alias = || PublishProperties { topic_alias: Some(1), ..PublishProperties::default() };
+    // Header, lengths, packet id and properties: 11 bytes beside topic or payload. The topic is as long as it can be, and the
+    // broker puts it back in where the alias stands for it.
+    let topic = lab.topic(0, "up/");
+    let topic = topic.clone() + &"t".repeat(LIMIT - 11 - topic.len());
+    assert_eq!(device.publish_with(&topic, "", alias()).await, PubAckReason::Success);
+    let payload = "p".repeat(LIMIT - 11);
+    assert_eq!(device.publish_with("", &payload, alias()).await, PubAckReason::Success);
+    assert_eq!(server.message().await.unwrap(), "");
+    assert_eq!(server.message().await.unwrap(), payload);
+    device.publish(&lab.topic(0, "up/msg"), "and on it goes").await;
+    assert_eq!(server.message().await.unwrap(), "and on it goes");
 }
 
 #[tokio::test]

@@ -164,9 +164,18 @@ impl Verdict {
     /// ```
     #[must_use]
     pub const fn input(self) -> Option<Input<'static>> {
+        match self.fitness() {
+            Some(fitness) => Some(Input::SelfTest(fitness)),
+            None => None,
+        }
+    }
+
+    /// The same, for whoever tells the agent.
+    #[must_use]
+    pub const fn fitness(self) -> Option<Fitness> {
         match self {
-            Self::Passed => Some(Input::SelfTest(Fitness::Fit)),
-            Self::Failed { failed, .. } => Some(Input::SelfTest(Fitness::Unfit(failed))),
+            Self::Passed => Some(Fitness::Fit),
+            Self::Failed { failed, .. } => Some(Fitness::Unfit(failed)),
             Self::Inconclusive { .. } => None,
         }
     }

@@ -22,4 +22,7 @@ pub enum StreamError<E> {
     /// The other end has closed the connection, or the port takes nothing any more.
     #[error("the connection is closed")]
     Closed,
+    /// Nothing that answers the message has come in time.
+    #[error("no answer in time")]
+    NoAnswer,
 }

@@ -5,6 +5,8 @@ mod awaited;
 #[cfg(feature = "embedded-io")]
 mod blocking;
 mod error;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+mod port;
 
 use ota_manifest::wire::stream::{CHECKSUM, DELIMITER, Decoder, Losses, MAX_REPORT_FRAME, encode_frame};
 use ota_manifest::wire::{Down, Up, decode};
@@ -12,6 +14,8 @@ use ota_manifest::wire::{Down, Up, decode};
 use crate::Buffers;
 
 pub use error::{MemoryTooSmall, StreamError};
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub use port::StreamPort;
 
 /// Bytes that are read at once, at least; more if the lent memory has more.
 const READ: usize = 64;

@@ -537,9 +537,9 @@ pub(crate) fn stream() {
     use core::convert::Infallible;
     use core::pin::pin;
     use core::task::{Context, Waker};
-    use ota_agent::{Buffers, StreamLink};
+    use ota_agent::{AsyncExchange, Buffers, Exchange, ObjectRanges, StreamLink, StreamPort};
     use ota_manifest::JobId;
-    use ota_manifest::wire::{Fetch, Object, Up};
+    use ota_manifest::wire::{Down, Fetch, Object, Up};
 
     struct Uart;
 
@@ -592,4 +592,11 @@ pub(crate) fn stream() {
     let mut context = Context::from_waker(Waker::noop());
     let _ = black_box(pin!(link.send_async(&mut Uart, &up)).poll(&mut context).is_ready());
     let _ = black_box(pin!(link.receive_async(&mut Uart)).poll(&mut context).is_ready());
+    let mut port = StreamPort::new(&mut link, Uart, || black_box(0), 9);
+    let _ = black_box(Exchange::exchange(&mut port, &up).is_ok());
+    let mut port = StreamPort::new(&mut link, Uart, async |ms| _ = black_box(ms), 9);
+    let _ = black_box(pin!(AsyncExchange::exchange(&mut port, &up)).poll(&mut context).is_ready());
+    let mut ranges = ObjectRanges::new();
+    ranges.hear(&Down::Offer { job: fetch.job, attempt: 1, envelope: black_box(&[]) });
+    let _ = black_box(ranges.of(&black_box(fetch)));
 }

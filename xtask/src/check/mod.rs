@@ -204,7 +204,7 @@ mod tests {
         let features = real_parts(&Workspace::load().unwrap());
         let mut found: Vec<_> = features.split(',').collect();
         found.sort_unstable();
-        let expected = ["device-sim", "linux-server", "ota-server-core", "quickstart"];
+        let expected = ["linux-server", "ota-agent", "ota-server-core", "quickstart"];
         assert_eq!(found, expected.map(|name| format!("{name}/real-parts")));
     }
 }

@@ -54,9 +54,10 @@ const ACL: &str = "acl";
 /// Where a broker listens unless said otherwise: not the usual 8883, where another may be at work.
 const PORT: u16 = 18883;
 
-/// Longest packet the broker takes, bytes. The longest messages of this family are offers, with an envelope of at most 1536
-/// bytes. On its way out a packet may grow by its topic, where the sender had an alias for it: the server must take twice this.
-const MAX_PACKET: u32 = 4 * 1024;
+/// Longest packet the broker takes, bytes. The longest messages of this family are offers, with an envelope of at most 4096
+/// bytes. On its way out a packet may grow by its topic, where the sender had an alias for it: the server must take twice this,
+/// and takes 10 KiB.
+const MAX_PACKET: u32 = 5 * 1024;
 
 /// Where the broker listens.
 #[derive(Clone, Copy)]

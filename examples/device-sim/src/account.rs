@@ -1,19 +1,13 @@
-//! Who a device is at its broker: an address, a certificate, and the authority whose brokers it believes.
+//! Who a device is at its broker, as the factory makes it: an address, a certificate, and the authority.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use ota_agent::linux::{Account, BrokerAddress, Tls};
 use ota_manifest::DeviceId;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
-
-/// Port of a broker that takes TLS.
-const DEFAULT_PORT: u16 = 8883;
 
 /// What the factory burns in about the broker. The certificate lies beside it, in `DIR/mqtt`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,8 +22,14 @@ impl FactoryMqtt {
     /// # Errors
     /// If `url` is not `mqtts://host` or `mqtts://host:port`.
     pub fn at(url: &str) -> Result<Self> {
-        host_and_port(url)?;
+        url.parse::<BrokerAddress>()?;
         Ok(Self { url: url.to_owned() })
+    }
+
+    /// The account of `device`, which lives in `dir`.
+    pub(crate) fn account(&self, dir: &Path, device: DeviceId) -> Result<Account> {
+        let tls = Certificate::load(dir)?.tls().context("the device's account at its broker")?;
+        Ok(Account::new(self.url.parse()?, device, &tls))
     }
 }
 
@@ -91,68 +91,9 @@ impl Certificate {
         })
     }
 
-    fn tls(&self) -> Result<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        for root in CertificateDer::pem_slice_iter(&self.authority) {
-            roots.add(root.context("ca.pem is damaged")?).context("ca.pem is no authority")?;
-        }
-        ensure!(!roots.is_empty(), "ca.pem holds no certificate");
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.certificate).collect();
-        let chain = chain.context("the device's certificate is damaged")?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).context("the device's key is damaged")?;
-        // Named, so that it does not matter which other provider the program links.
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .context("the device's certificate and key do not belong together")
+    fn tls(&self) -> Result<Tls> {
+        Ok(Tls::with_certificate(&self.authority, &self.certificate, &self.key)?)
     }
-}
-
-/// All that it takes to connect.
-pub(crate) struct Account {
-    pub(super) device: DeviceId,
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) tls: Arc<ClientConfig>,
-    /// First and longest pause between two attempts, ms.
-    pub(super) backoff_ms: (u32, u32),
-}
-
-impl Account {
-    /// Reads the account of the device in `dir`.
-    pub(crate) fn open(
-        dir: &Path,
-        mqtt: &FactoryMqtt,
-        device: DeviceId,
-        backoff_ms: (u32, u32),
-    ) -> Result<Arc<Self>> {
-        let (host, port) = host_and_port(&mqtt.url)?;
-        let tls = Certificate::load(dir)?.tls().context("the device's account at its broker")?;
-        Ok(Arc::new(Self { device, host: host.to_owned(), port, tls: Arc::new(tls), backoff_ms }))
-    }
-}
-
-impl std::fmt::Debug for Account {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Account").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
-    }
-}
-
-fn host_and_port(url: &str) -> Result<(&str, u16)> {
-    let why = || format!("{url} is not the address of a broker, mqtts://host:port");
-    let rest = url.strip_prefix("mqtts://").or_else(|| url.strip_prefix("mqtt://")).with_context(why)?;
-    // An IPv6 address stands in brackets, because of its colons.
-    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, None),
-        Some((host, port)) => (host, Some(port.strip_prefix(':').with_context(why)?)),
-        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
-    };
-    let port = port.map_or(Ok(DEFAULT_PORT), str::parse).with_context(why)?;
-    if port == 0 || ServerName::try_from(host).is_err() {
-        bail!(why());
-    }
-    Ok((host, port))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -171,25 +112,6 @@ fn private(_: &mut OpenOptions, _: u32) {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_of_brokers_are_told_from_others() {
-        assert_eq!(host_and_port("mqtts://broker.example").unwrap(), ("broker.example", 8883));
-        assert_eq!(host_and_port("mqtt://127.0.0.1:1").unwrap(), ("127.0.0.1", 1));
-        assert_eq!(host_and_port("mqtts://[::1]:2").unwrap(), ("::1", 2));
-        for bad in [
-            "",
-            "http://broker",
-            "mqtts://",
-            "mqtts://a b",
-            "mqtts://a:0",
-            "mqtts://a:65536",
-            "mqtts://[::1]2",
-        ] {
-            let refused = FactoryMqtt::at(bad).unwrap_err().to_string();
-            assert!(refused.contains("mqtts://host:port"), "{refused}");
-        }
-    }
 
     /// An authority's folder with one device in it.
     fn pki(id: &str) -> tempfile::TempDir {
@@ -225,12 +147,12 @@ mod tests {
     fn a_device_takes_its_certificate_with_it_and_keeps_its_key_to_itself() {
         let (pki, home) = (pki("ab"), tempfile::tempdir().unwrap());
         let mqtt = FactoryMqtt::at("mqtts://broker").unwrap();
-        let open = || Account::open(home.path(), &mqtt, DeviceId::new([1; 16]), (1, 2));
+        let open = || mqtt.account(home.path(), DeviceId::new([1; 16]));
         let missing = format!("{:#}", open().unwrap_err());
         assert!(missing.contains("mqtt/ca.pem cannot be read"), "{missing}");
         Certificate::issued(pki.path(), "ab").unwrap().install(home.path()).unwrap();
         drop(pki);
-        assert_eq!((open().unwrap().host.as_str(), open().unwrap().port), ("broker", 8883));
+        open().unwrap();
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
