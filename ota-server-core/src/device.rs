@@ -29,13 +29,25 @@ pub struct Device {
     pub polls: u64,
     /// What it last said of itself.
     pub said: Option<Poll>,
+    /// Version of the trust in force on it, as it said when it last asked for freshness.
+    pub trust: Option<u32>,
 }
 
 impl Device {
     /// A newly enrolled device.
     #[must_use]
     pub fn enrolled(id: DeviceId, name: String, token: Digest, now: UnixMs) -> Self {
-        Self { id, name, token, enrolled: now, removed: None, last_poll: None, polls: 0, said: None }
+        Self {
+            id,
+            name,
+            token,
+            enrolled: now,
+            removed: None,
+            last_poll: None,
+            polls: 0,
+            said: None,
+            trust: None,
+        }
     }
 }
 

@@ -48,6 +48,9 @@ pub enum CommandError {
     /// No device matches the campaign's target.
     #[error("no enrolled device matches the target")]
     NobodyTargeted,
+    /// Another trust document was added meanwhile.
+    #[error("trust document {0} does not follow the newest one any more")]
+    TrustNotNext(u32),
     /// A name that is empty or too long.
     #[error("a name has 1 to 200 bytes")]
     BadName,

@@ -118,6 +118,7 @@ pub mod rollout;
 pub mod signing;
 mod state;
 pub mod store;
+mod trust;
 
 pub use audit::{AuditHead, AuditRow, first_broken};
 pub use campaign::{Approval, Campaign, CampaignNo, CampaignState, Target};
@@ -128,11 +129,13 @@ pub use device::Device;
 pub use engine::{Answer, Effects, Engine, Event};
 pub use error::CommandError;
 #[cfg(feature = "fleet")]
-pub use fleet::{Fleet, FleetConfig, FleetError, Parts, PublishError};
+pub use fleet::{Fleet, FleetConfig, FleetError, Parts, PinnedTrust, PublishError, TrustRefused};
 pub use job::{Effect, Job, JobParts, MAX_JOB_EVENTS};
+pub use names::fault_name;
 pub use operator::{Actor, Command, Role};
 pub use plan::{Gate, HaltRule, MAX_HALT_RULES, MAX_WAVES, Outcome, Plan, PlanError, Timeouts, Wave};
 pub use release::{Blob, Fit, Release, ReleaseImage, ReleaseNo};
 pub use rollout::{HaltReason, Tally};
 pub use state::{JobKind, JobState, StateColumns};
 pub use store::{Batch, JobEvent, JobRow, Snapshot, Store, StoreError, StoreVersion};
+pub use trust::TrustRow;

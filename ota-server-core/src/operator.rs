@@ -8,6 +8,7 @@ use crate::campaign::{CampaignNo, Target};
 use crate::error::CommandError;
 use crate::plan::Plan;
 use crate::release::{Release, ReleaseNo};
+use crate::trust::TrustRow;
 
 /// Something an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +16,7 @@ use crate::release::{Release, ReleaseNo};
 pub enum Role {
     /// Look.
     Viewer = 1,
-    /// Upload, publish, write campaigns, enrol devices; pause and abort.
+    /// Upload, publish, add trust documents, write campaigns, enrol devices; pause and abort.
     Author = 2,
     /// Approve campaigns of others; pause and abort.
     Approver = 4,
@@ -93,6 +94,13 @@ pub enum Command {
     },
     /// Adds a release. Its envelope and artifacts were proven by the caller; its number is given by the engine.
     Publish(alloc::boxed::Box<Release>),
+    /// Adds a trust document. It was proven by the caller; who and when is filled in by the engine.
+    AddTrust {
+        /// The document.
+        row: alloc::boxed::Box<TrustRow>,
+        /// What the audit log shall say of it, beside its SHA-256.
+        note: &'static str,
+    },
     /// Adds a draft campaign.
     Create {
         /// A name for people.

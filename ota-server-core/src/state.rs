@@ -1,6 +1,6 @@
 //! The states of a job, as values and as the columns that people count.
 
-use ota_manifest::wire::{FailedStage, Refusal, ResetCause, RollbackReason, Stage};
+use ota_manifest::wire::{FailedProbes, FailedStage, Refusal, ResetCause, RollbackReason, Stage};
 
 use crate::names::{Named, names};
 
@@ -33,6 +33,8 @@ pub enum JobState {
         cause: ResetCause,
         /// Boots the image got.
         boots: u8,
+        /// What its self-test found.
+        failed: FailedProbes,
     },
     /// Another image runs again, and that says nothing about the release: a copy did not prove, or the device lost what it
     /// had. Counts as failed. The device does not reject the release and would take it again.
@@ -43,6 +45,8 @@ pub enum JobState {
         cause: ResetCause,
         /// Boots the image got.
         boots: u8,
+        /// What its self-test found.
+        failed: FailedProbes,
     },
     /// Begun and not finished.
     Failed {
@@ -96,15 +100,20 @@ impl JobState {
     /// The state as columns.
     #[must_use]
     pub fn columns(&self) -> StateColumns {
-        let bare =
-            StateColumns { state: self.kind().name(), reason: None, cause: None, boots: None, code: None };
+        let bare = StateColumns { state: self.kind().name(), ..StateColumns::default() };
         match *self {
-            Self::RolledBack { reason, cause, boots } | Self::Lost { reason, cause, boots } => StateColumns {
-                reason: Some(reason.name()),
-                cause: Some(cause.name()),
-                boots: Some(boots),
-                ..bare
-            },
+            Self::RolledBack { reason, cause, boots, failed }
+            | Self::Lost { reason, cause, boots, failed } => {
+                let found = (failed != FailedProbes::NONE).then_some(failed);
+                StateColumns {
+                    reason: Some(reason.name()),
+                    cause: Some(cause.name()),
+                    boots: Some(boots),
+                    code: found.map(|found| found.code),
+                    probes: found.map(|found| found.probes),
+                    ..bare
+                }
+            }
             Self::Failed { at, code } => StateColumns { reason: Some(at.name()), code: Some(code), ..bare },
             Self::Rejected { refusal } => StateColumns { reason: Some(refusal.name()), ..bare },
             Self::TimedOut { stage } => StateColumns { reason: Some(stage.name()), ..bare },
@@ -119,10 +128,11 @@ impl JobState {
         reason: Option<&str>,
         cause: Option<&str>,
         boots: u8,
-        code: u16,
+        failed: FailedProbes,
     ) -> Option<Self> {
         let kind = JobKind::parse(state)?;
-        let went_back = || Some(Self::went_back(Named::parse(reason?)?, Named::parse(cause?)?, boots));
+        let went_back =
+            || Some(Self::went_back(Named::parse(reason?)?, Named::parse(cause?)?, boots, failed));
         let state = match kind {
             JobKind::Queued => Self::Queued,
             JobKind::Offered => Self::Offered,
@@ -135,7 +145,7 @@ impl JobState {
             JobKind::Confirmed => Self::Confirmed,
             JobKind::RolledBack => went_back()?,
             JobKind::Failed => match Named::parse(reason?) {
-                Some(at) => Self::Failed { at, code },
+                Some(at) => Self::Failed { at, code: failed.code },
                 None => went_back()?,
             },
             JobKind::Rejected => Self::Rejected { refusal: Named::parse(reason?)? },
@@ -148,13 +158,13 @@ impl JobState {
     }
 
     /// A device went back. Only a trial that the image failed is a verdict on the release.
-    const fn went_back(reason: RollbackReason, cause: ResetCause, boots: u8) -> Self {
+    const fn went_back(reason: RollbackReason, cause: ResetCause, boots: u8, failed: FailedProbes) -> Self {
         match reason {
             RollbackReason::AttemptsExhausted | RollbackReason::SelfTest | RollbackReason::WindowExpired => {
-                Self::RolledBack { reason, cause, boots }
+                Self::RolledBack { reason, cause, boots, failed }
             }
             RollbackReason::Unproven | RollbackReason::ConfirmedLost | RollbackReason::JournalLost => {
-                Self::Lost { reason, cause, boots }
+                Self::Lost { reason, cause, boots, failed }
             }
         }
     }
@@ -170,7 +180,9 @@ impl From<Stage> for JobState {
             Stage::PendingBoot => Self::PendingBoot,
             Stage::Testing => Self::Testing,
             Stage::Confirmed => Self::Confirmed,
-            Stage::RolledBack { reason, cause, boots, failed: _ } => Self::went_back(reason, cause, boots),
+            Stage::RolledBack { reason, cause, boots, failed } => {
+                Self::went_back(reason, cause, boots, failed)
+            }
             Stage::Rejected { refusal } => Self::Rejected { refusal },
             Stage::Failed { at, code } => Self::Failed { at, code },
             Stage::Cancelled => Self::Cancelled,
@@ -179,7 +191,7 @@ impl From<Stage> for JobState {
 }
 
 /// A state in the form in which a store keeps it and a person counts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StateColumns {
     /// [`JobKind`] by name.
     pub state: &'static str,
@@ -189,8 +201,10 @@ pub struct StateColumns {
     pub cause: Option<&'static str>,
     /// Boots the image got.
     pub boots: Option<u8>,
-    /// The device's code.
+    /// The device's code, of a failure or of the probe that decided.
     pub code: Option<u16>,
+    /// Bit n: probe n of the self-test failed. Absent if none did.
+    pub probes: Option<u32>,
 }
 
 /// A [`JobState`] without its details. In the order in which a job passes them.
@@ -311,8 +325,24 @@ mod tests {
         let states = [
             JobState::Queued,
             JobState::Testing,
-            JobState::RolledBack { reason: RollbackReason::SelfTest, cause: ResetCause::Watchdog, boots: 3 },
-            JobState::Lost { reason: RollbackReason::Unproven, cause: ResetCause::PowerOn, boots: 0 },
+            JobState::RolledBack {
+                reason: RollbackReason::SelfTest,
+                cause: ResetCause::Watchdog,
+                boots: 3,
+                failed: FailedProbes { probes: 1 << 31 | 2, code: 0x0B02 },
+            },
+            JobState::RolledBack {
+                reason: RollbackReason::WindowExpired,
+                cause: ResetCause::Software,
+                boots: 1,
+                failed: FailedProbes::NONE,
+            },
+            JobState::Lost {
+                reason: RollbackReason::Unproven,
+                cause: ResetCause::PowerOn,
+                boots: 0,
+                failed: FailedProbes { probes: 1, code: 0 },
+            },
             JobState::Failed { at: FailedStage::Verifying, code: 513 },
             JobState::Rejected { refusal: Refusal::Unauthentic },
             JobState::TimedOut { stage: JobKind::PendingBoot },
@@ -320,8 +350,10 @@ mod tests {
         ];
         for state in states {
             let c = state.columns();
-            let (boots, code) = (c.boots.unwrap_or(0), c.code.unwrap_or(0));
-            assert_eq!(JobState::from_columns(c.state, c.reason, c.cause, boots, code), Some(state));
+            let failed =
+                FailedProbes { probes: c.probes.unwrap_or_default(), code: c.code.unwrap_or_default() };
+            let boots = c.boots.unwrap_or_default();
+            assert_eq!(JobState::from_columns(c.state, c.reason, c.cause, boots, failed), Some(state));
         }
         for (number, kind) in JobKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
@@ -331,8 +363,10 @@ mod tests {
 
     #[test]
     fn columns_that_contradict_each_other_are_no_state() {
-        let failed_trial = JobState::from_columns("failed", Some("self_test"), Some("software"), 1, 0);
-        let lost_copy = JobState::from_columns("rolled_back", Some("unproven"), Some("software"), 1, 0);
+        let failed_trial =
+            JobState::from_columns("failed", Some("self_test"), Some("software"), 1, FailedProbes::NONE);
+        let lost_copy =
+            JobState::from_columns("rolled_back", Some("unproven"), Some("software"), 1, FailedProbes::NONE);
         assert_eq!((failed_trial, lost_copy), (None, None));
     }
 }

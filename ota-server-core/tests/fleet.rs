@@ -17,7 +17,7 @@ use ota_server_core::signing::SoftwareSigner;
 use ota_server_core::store::{BoxFuture, MemoryStore};
 use ota_server_core::{
     Actor, Answer, AuditRow, Batch, Blob, Clock, Command, Fleet, FleetConfig, FleetError, JobEvent, Parts,
-    PublishError, ReleaseNo, Role, Snapshot, Store, StoreError, StoreVersion, Target, UnixMs,
+    PinnedTrust, PublishError, ReleaseNo, Role, Snapshot, Store, StoreError, StoreVersion, Target, UnixMs,
 };
 use ota_verify::sign::{Signature, Signer, SignerError};
 use ota_verify::{PublicKey, Tbs};
@@ -200,6 +200,8 @@ async fn open(disk: &Arc<Disk>, shelf: &Arc<Shelf>, hsm: &Arc<Hsm>, bells: &Arc<
         store: disk.clone(),
         artifacts: shelf.clone(),
         signer: hsm.clone(),
+        freshness: vec![],
+        pinned: PinnedTrust::default(),
         notifier: bells.clone(),
         auth: Arc::new(BearerAuth),
         clock: Arc::new(Watch(AtomicU64::new(1_000_000))),

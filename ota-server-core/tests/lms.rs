@@ -412,6 +412,8 @@ async fn fleet_publishes_what_an_lms_key_signs_and_proves_it() {
         store: Arc::new(ota_server_core::store::MemoryStore::default()),
         artifacts: Arc::new(MemoryArtifacts::default()),
         signer: Arc::new(signer),
+        freshness: vec![],
+        pinned: ota_server_core::PinnedTrust::default(),
         notifier: Arc::new(ota_server_core::notify::NoBell),
         auth: Arc::new(BearerAuth),
         clock: Arc::new(SystemClock),

@@ -148,13 +148,29 @@ impl Model {
         if honest.installed {
             (poll.running, poll.order) = (NEW, Order { epoch: 0, sequence: 2 });
         }
+        let told = self.rig.question(n, 1);
         let answer = self.rig.ask_as(n, &poll);
+        if let Answer::Fresh { latest, .. } = told {
+            self.check_latest(n, latest, answer);
+        }
         if let Answer::Offer { job, attempt, .. } = answer {
             assert!(matches!(before, CampaignState::Running { .. }), "offered while {}", before.name());
             let honest = &mut self.devices[usize::from(n)];
             if honest.job != Some((job, attempt)) {
                 (honest.job, honest.stage) = (Some((job, attempt)), 0);
             }
+        }
+    }
+
+    /// A device is offered what it was told of, and is told of nothing that it is not offered for a reason it could not wait for.
+    fn check_latest(&self, n: u8, latest: Order, answer: Answer) {
+        let released = latest == Order { epoch: 0, sequence: 2 };
+        let row = self.rig.jobs(ONE).into_iter().find(|row| row.device == device(n)).unwrap();
+        let waits = self.rig.view(ONE).total.in_flight() == CAP || row.job.not_before.0 > self.rig.now;
+        let has = row.job.kind().is_in_flight() || row.job.kind() == JobKind::Confirmed;
+        match answer {
+            Answer::Offer { .. } => assert!(released, "{row:?}"),
+            _ => assert!(!released || has || waits, "{row:?}"),
         }
     }
 

@@ -17,8 +17,8 @@ use broker::{Broker, Client, OBSERVER, PATIENCE, Pki, SERVER, connected, down};
 use common::{plan, poll};
 use futures::future::join_all;
 use ota_manifest::wire::topic::{Channel, Topic};
-use ota_manifest::wire::{Down, Fetch, Object, Refusal, Report, Stage, Up, decode, encode};
-use ota_manifest::{ClassId, DeviceId, JobId, ManifestDraft, Order, VendorId, Version};
+use ota_manifest::wire::{Down, Fetch, Object, Question, Refusal, Report, Stage, Up, decode, encode};
+use ota_manifest::{ClassId, DeviceId, Frame, JobId, ManifestDraft, Nonce, Order, VendorId, Version};
 use ota_server_core::artifact::MemoryArtifacts;
 use ota_server_core::auth::{BearerAuth, Operators};
 use ota_server_core::fleet::{ImageDraftRef, ReleaseDraft};
@@ -27,9 +27,11 @@ use ota_server_core::notify::Notifier;
 use ota_server_core::signing::SoftwareSigner;
 use ota_server_core::store::{BoxFuture, MemoryStore};
 use ota_server_core::{
-    Actor, AuditRow, Batch, Command, Fleet, FleetConfig, JobEvent, JobKind, Parts, Role, Snapshot, Store,
-    StoreError, StoreVersion, SystemClock, Target,
+    Actor, AuditRow, Batch, Command, Fleet, FleetConfig, JobEvent, JobKind, Parts, PinnedTrust, Role,
+    Snapshot, Store, StoreError, StoreVersion, SystemClock, Target,
 };
+use ota_verify::sign::{Signature, Signer, SignerError};
+use ota_verify::{PublicKey, Tbs, Trust, TrustedKey};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -295,6 +297,8 @@ impl Rig {
             store: store.clone(),
             artifacts: Arc::new(MemoryArtifacts::default()),
             signer: Arc::new(SoftwareSigner::from_secret(&[7; 32])),
+            freshness: vec![Arc::new(SlowKey)],
+            pinned: PinnedTrust::default(),
             notifier: Arc::new(bell.clone()),
             auth: Arc::new(BearerAuth),
             clock: Arc::new(SystemClock),
@@ -337,6 +341,20 @@ impl Rig {
                 Err(_) => assert!(since.elapsed() < PATIENCE, "no answer"),
             }
         }
+    }
+}
+
+/// A freshness key in a token that takes its time.
+struct SlowKey;
+
+impl Signer for SlowKey {
+    fn public_key(&self) -> PublicKey {
+        common::fleet::public(common::fleet::FRESHNESS_KEY)
+    }
+
+    fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
+        std::thread::sleep(Duration::from_millis(300));
+        common::fleet::signer(common::fleet::FRESHNESS_KEY).sign(tbs)
     }
 }
 
@@ -548,6 +566,46 @@ async fn reports_of_many_devices_at_once_are_all_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn question_over_the_broker_is_answered_with_what_the_device_believes() {
+    let rig = Rig::new().await;
+    rig.launch(&[device(1)]).await;
+    let mut client = rig.broker.device(device(1)).await;
+    let question = Question { nonce: Nonce::new([9; 16]), trust: 3 };
+    let answer = rig.ask(device(1), &mut client, &Up::Ask(question), b"q").await;
+    let Ok(Down::Fresh { envelope }) = decode(&answer) else { panic!("{answer:?}") };
+    let key = SlowKey.public_key();
+    let keys = [TrustedKey::new(ota_manifest::Role::Freshness, &key)];
+    let fresh = Trust::pinned(&keys).freshness(Frame::parse(envelope).unwrap(), question.nonce).unwrap();
+    assert_eq!((fresh.latest(), fresh.trust_version()), (Order { epoch: 0, sequence: 2 }, 1));
+    let late = rig.fleet.time().0 / 1000 - fresh.time().seconds();
+    assert!(late < 10, "{late} s");
+    assert_eq!(rig.fleet.look(|engine| engine.device(device(1)).unwrap().trust), Some(3));
+    rig.bell.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_wait_for_a_slow_key_do_not_hold_up_polls() {
+    let rig = Rig::new().await;
+    rig.launch(&[device(1)]).await;
+    let mut client = rig.broker.device(device(1)).await;
+    offered(&rig, device(1), &mut client).await;
+    let question = bytes(&Up::Ask(Question { nonce: Nonce::new([9; 16]), trust: 1 }));
+    // More than there are turns, and more than the key signs in a second.
+    for n in 2..7 {
+        rig.fleet.enrol(&rig.ann, Some(device(n)), "d".into()).await.unwrap();
+        let asking = rig.broker.device(device(n)).await;
+        for _ in 0..20 {
+            asking.up(device(n), &question, b"q").await;
+        }
+    }
+    let since = Instant::now();
+    let answer = rig.ask(device(1), &mut client, &Up::Poll(poll()), b"p").await;
+    assert!(matches!(decode(&answer), Ok(Down::Offer { .. })), "{answer:?}");
+    assert!(since.elapsed() < Duration::from_millis(700), "{:?}", since.elapsed());
+    rig.bell.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn garbage_strangers_and_what_does_not_travel_here_are_refused_and_do_no_harm() {
     let rig = Rig::new().await;
     rig.launch(&[device(1)]).await;
@@ -558,6 +616,8 @@ async fn garbage_strangers_and_what_does_not_travel_here_are_refused_and_do_no_h
     let fetch = Fetch { job, image: 0, object: Object::Payload, first: 0, count: 1 };
     let answer = rig.ask(device(1), &mut client, &Up::Fetch(fetch), b"f").await;
     assert_eq!(decode(&answer), Ok(refused(Refusal::Unsupported)));
+    let answer = rig.ask(device(1), &mut client, &Up::Trust { version: 2 }, b"t").await;
+    assert_eq!(decode(&answer), Ok(refused(Refusal::Unsupported)), "documents travel over HTTP");
     for garbage in [vec![], vec![0xFF; 40], vec![0; 97], vec![0; 5000]] {
         client.up(device(1), &garbage, b"g").await;
         assert_eq!(decode(&client.answer().await.payload), Ok(refused(Refusal::Malformed)));

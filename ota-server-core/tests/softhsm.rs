@@ -338,6 +338,8 @@ fn published(signer: Pkcs11Signer) -> Vec<u8> {
         store: std::sync::Arc::new(MemoryStore::default()),
         artifacts: std::sync::Arc::new(MemoryArtifacts::default()),
         signer: std::sync::Arc::new(signer),
+        freshness: vec![],
+        pinned: ota_server_core::PinnedTrust::default(),
         notifier: std::sync::Arc::new(ota_server_core::notify::NoBell),
         auth: std::sync::Arc::new(BearerAuth),
         clock: std::sync::Arc::new(SystemClock),

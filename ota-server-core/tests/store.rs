@@ -2,10 +2,14 @@
 
 mod common;
 
-use common::{NEW, ONE, Rig, plan, stop_at_first_rollback};
+use common::{NEW, ONE, Rig, device, plan, stop_at_first_rollback};
+use ota_manifest::Digest;
 use ota_manifest::wire::{FailedProbes, ResetCause, RollbackReason, Stage};
 use ota_server_core::store::{MemoryStore, SqliteStore};
-use ota_server_core::{Batch, Engine, Plan, Snapshot, Store, StoreError, StoreVersion, Wave, first_broken};
+use ota_server_core::{
+    Batch, Command, Engine, Plan, Snapshot, Store, StoreError, StoreVersion, TrustRow, UnixMs, Wave,
+    first_broken,
+};
 
 /// Everything that a campaign with a rollback, a timeout, a pause and a retry writes.
 fn history() -> Vec<Batch> {
@@ -26,10 +30,21 @@ fn history() -> Vec<Batch> {
             reason: RollbackReason::WindowExpired,
             cause: ResetCause::Lockup,
             boots: 2,
-            failed: FailedProbes::NONE,
+            failed: FailedProbes { probes: 1 << 31 | 5, code: 0x0B02 },
         },
     );
     rig.ask(5);
+    rig.question(4, 7);
+    for version in [2, 3] {
+        let row = TrustRow {
+            version,
+            sha256: Digest::new([9; 32]),
+            envelope: vec![7; 8192],
+            author: String::new(),
+            added: UnixMs(0),
+        };
+        rig.author(Command::AddTrust { row: Box::new(row), note: "" }).unwrap();
+    }
     rig.log
 }
 
@@ -42,7 +57,7 @@ async fn fill(store: &dyn Store) -> StoreVersion {
 }
 
 fn rows(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
-    let Snapshot { version, releases, devices, campaigns, jobs, audit } = snapshot.clone();
+    let Snapshot { version, releases, devices, campaigns, jobs, audit, trust } = snapshot.clone();
     let jobs: Vec<_> = jobs
         .into_iter()
         .map(|mut row| {
@@ -50,7 +65,7 @@ fn rows(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
             row
         })
         .collect();
-    (version, releases, devices, campaigns, jobs, audit)
+    (version, releases, devices, campaigns, jobs, audit, trust)
 }
 
 async fn gives_back_what_was_committed(store: &dyn Store) {
@@ -63,6 +78,8 @@ async fn gives_back_what_was_committed(store: &dyn Store) {
     let engine = Engine::load(loaded).unwrap();
     assert_eq!(engine.campaign(ONE).unwrap().campaign.state.name(), "halted");
     assert_eq!(engine.releases().next().unwrap().manifest, NEW);
+    assert_eq!(engine.newest_trust().map(|row| (row.version, row.envelope.len())), Some((3, 8192)));
+    assert_eq!(engine.device(device(4)).unwrap().trust, Some(7));
 }
 
 async fn refuses_a_writer_that_did_not_see_the_last_commit(store: &dyn Store) {
@@ -159,6 +176,26 @@ async fn sqlite_file_survives_closing_and_refuses_another_schema() {
     sqlx::query("UPDATE meta SET value = 2 WHERE key = 'schema'").execute(&pool).await.unwrap();
     pool.close().await;
     assert!(matches!(SqliteStore::open(&file).await, Err(StoreError::Unreadable(_))));
+}
+
+#[tokio::test]
+async fn sqlite_file_from_before_trust_and_probes_is_read_and_gets_their_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ota.sqlite");
+    SqliteStore::open(&file).await.unwrap().close().await;
+    let pool = sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&file))
+        .await
+        .unwrap();
+    for old in [
+        "DROP TABLE trust",
+        "ALTER TABLE device DROP COLUMN trust",
+        "ALTER TABLE job DROP COLUMN probes",
+        "ALTER TABLE job_event DROP COLUMN probes",
+    ] {
+        sqlx::query(old).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+    gives_back_what_was_committed(&SqliteStore::open(&file).await.unwrap()).await;
 }
 
 #[tokio::test]

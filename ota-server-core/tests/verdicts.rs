@@ -9,7 +9,7 @@ use common::{NEW, ONE, RELEASE, Rig, device, plan, poll, release, stop_at_first_
 use ota_manifest::wire::{FailedProbes, Poll, Refusal, ResetCause, RollbackReason, Stage};
 use ota_manifest::{JobId, ManifestId, Order};
 use ota_server_core::{
-    Answer, Command, Gate, HaltRule, Job, JobKind, JobState, Outcome, Plan, ReleaseNo, Wave,
+    Answer, Command, Gate, HaltRule, Job, JobKind, JobState, Outcome, Plan, ReleaseNo, Wave, fault_name,
 };
 
 const NO_VERDICT: [RollbackReason; 3] =
@@ -238,4 +238,16 @@ fn success_by_report_can_be_told_from_what_was_installed_before() {
     rig.ask_as(1, &Poll { running: NEW, order: Order { epoch: 0, sequence: 2 }, ..poll() });
     assert_eq!((rig.kind(0), rig.kind(1)), (JobKind::Confirmed, JobKind::Confirmed));
     assert_eq!((job(&rig, 0).was_installed_before(), job(&rig, 1).was_installed_before()), (false, true));
+}
+
+#[test]
+fn faults_of_a_self_test_have_the_names_of_the_documentation() {
+    let wire = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
+    let wire = std::fs::read_to_string(wire).unwrap();
+    let row = wire.lines().find(|line| line.starts_with("| 0x0B01 to 0x0B0E |")).unwrap();
+    let (names, _) = row.rsplit_once('|').unwrap().0.rsplit_once(" (").unwrap();
+    let names: Vec<_> = names.rsplit_once("| ").unwrap().1.split("; ").collect();
+    let known: Vec<_> = (0x0B01..=0x0B0E).map(|code| fault_name(code).unwrap()).collect();
+    assert_eq!(names, known);
+    assert_eq!([0x0000, 0x0200, 0x0B00, 0x0B0F, 0x0D00].map(fault_name), [None; 5]);
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ota_server_core::http::api::{
-    AuditInfo, CampaignInfo, DeviceInfo, EnrolledDevice, JobHistory, JobInfo, NewCampaign, NewDevice,
-    NewRelease, Problem, ReleaseInfo, UploadedImage,
+    AddedTrust, AuditInfo, CampaignInfo, DeviceInfo, EnrolledDevice, JobHistory, JobInfo, NewCampaign,
+    NewDevice, NewRelease, Problem, ReleaseInfo, TrustChain, UploadedImage,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -189,6 +189,30 @@ impl OperatorClient {
     /// [`ClientError`].
     pub fn ring(&self, device: &str) -> Result<(), ClientError> {
         self.send(Method::POST, &format!("/devices/{device}/ring"), Vec::new()).map(|_| ())
+    }
+
+    /// Takes a signed trust document into the chain.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn add_trust(&self, envelope: &[u8]) -> Result<AddedTrust, ClientError> {
+        self.call(Method::POST, "/trust", envelope.to_vec())
+    }
+
+    /// The trust documents, and how many devices are at which version.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn trust(&self) -> Result<TrustChain, ClientError> {
+        self.call(Method::GET, "/trust", Vec::new())
+    }
+
+    /// The signed envelope of a trust document, as devices get it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn trust_envelope(&self, version: u32) -> Result<Vec<u8>, ClientError> {
+        self.send(Method::GET, &format!("/trust/{version}/envelope"), Vec::new())
     }
 
     /// Audit rows after number `after`, at most a thousand.

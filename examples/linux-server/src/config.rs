@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use crate::{BellOptions, SigningOptions};
+use crate::{BellOptions, SigningOptions, TrustOptions};
 
 /// An OTA server: campaigns, artifacts and device delivery over HTTP.
 #[derive(Debug, Clone, Parser)]
@@ -29,6 +29,9 @@ pub struct Config {
     /// Which key signs releases.
     #[command(flatten)]
     pub signing: SigningOptions,
+    /// Which roots the devices were made with.
+    #[command(flatten)]
+    pub trust: TrustOptions,
     /// Whether and how devices are rung.
     #[command(flatten)]
     pub bell: BellOptions,
@@ -45,6 +48,7 @@ impl Config {
             tick_ms: 50,
             max_image_mib: 64,
             signing: SigningOptions::default(),
+            trust: TrustOptions::default(),
             bell: BellOptions { backoff_ms: (50, 1_000), ..BellOptions::default() },
         }
     }

@@ -5,6 +5,8 @@
 //!   DIR/artifacts/        images and leaf lists, named by their SHA-256
 //!   DIR/release.key       the release key, Ed25519, readable by its owner only; not with --pkcs11
 //!   DIR/release.pub       the public half that devices trust, whatever signs
+//!   DIR/freshness.key     the freshness key, Ed25519, readable by its owner only
+//!   DIR/freshness.pub     its public half
 //!   DIR/operator.tokens   name, roles and token of each operator, readable by its owner only
 //!   DIR/lock              held while a server runs on the folder
 //! ```
@@ -35,6 +37,7 @@ mod operators;
 pub mod pki;
 mod release_key;
 mod server;
+mod trust_options;
 
 pub use bell::BellOptions;
 pub use client::{ClientError, OperatorClient, Verb};
@@ -42,3 +45,4 @@ pub use config::Config;
 pub use operators::{OperatorTokens, operator_token};
 pub use release_key::{KeyType, SigningOptions, is_callers_fault};
 pub use server::{Running, start};
+pub use trust_options::TrustOptions;

@@ -33,9 +33,12 @@ async fn run() -> anyhow::Result<()> {
 
 /// Tells whoever started it where everything is. Nobody listening any more is no reason to stop.
 fn announce(server: &Running, data: &Path) {
-    let (key, operators) = (server.release_key(), data.join("operator.tokens"));
-    let text =
-        format!("listening    {}\nrelease key  {key}\noperators    {}\n", server.url(), operators.display());
+    let (release, freshness) = (server.release_key(), server.freshness_key());
+    let (url, operators) = (server.url(), data.join("operator.tokens"));
+    let text = format!(
+        "listening      {url}\nrelease key    {release}\nfreshness key  {freshness}\noperators      {}\n",
+        operators.display()
+    );
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

@@ -1,16 +1,18 @@
-//! Where the release key lives, and that it stays the same: devices trust one key, and a server that signed with another
-//! would be able to update none of them.
+//! Where the server's keys live, and that they stay the same until a trust document says otherwise: devices trust one release
+//! key, and a server that signed with another would be able to update none of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::trust_options::RootThreshold;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
+use ota_manifest::Role;
 use ota_server_core::mqtt::MqttConfigError;
-use ota_server_core::private_file;
 use ota_server_core::signing::{
     MissingKey, Pin, Pkcs11Config, Pkcs11Error, Pkcs11Signer, SoftwareSigner, TokenKeyType,
 };
+use ota_server_core::{Fleet, TrustRow, private_file};
 use ota_verify::PublicKey;
 use ota_verify::sign::Signer;
 
@@ -57,8 +59,8 @@ fn pin(text: &str) -> Result<Pin, std::convert::Infallible> {
 }
 
 impl SigningOptions {
-    /// Opens the signer for a data folder, or makes its key if the folder never had one.
-    pub(crate) fn open(&self, data: &Path) -> anyhow::Result<Arc<dyn Signer>> {
+    /// Opens the signer of releases for a data folder, or makes its key if the folder never had one.
+    pub(crate) fn open(&self, data: &Path) -> anyhow::Result<ServerKey> {
         let memory = data.join("release.pub");
         // A folder with a key file and no memory of it is one from before there was a memory.
         let known = match read(&memory)? {
@@ -70,19 +72,7 @@ impl SigningOptions {
             Some(module) => Arc::new(Pkcs11Signer::open(self.pkcs11_config(module)?, missing)?),
             None => Arc::new(software(&data.join("release.key"), missing)?),
         };
-        let found = signer.public_key();
-        if let Some(known) = known {
-            ensure!(
-                known == found,
-                "devices of {} trust the release key {known}, not {found}: give the key it began with, or another --data",
-                data.display()
-            );
-        }
-        if !memory.exists() {
-            private_file::write(&memory, &format!("{found}\n"))
-                .with_context(|| format!("cannot write {}", memory.display()))?;
-        }
-        Ok(signer)
+        Ok(ServerKey { role: Role::Release, signer, memory, known })
     }
 
     fn pkcs11_config(&self, module: &Path) -> anyhow::Result<Pkcs11Config> {
@@ -97,6 +87,50 @@ impl SigningOptions {
     }
 }
 
+/// Opens the freshness key of a data folder, or makes it if the folder never had one. Always a file: it signs for every device
+/// that asks, and releases nothing.
+pub(crate) fn open_freshness(data: &Path) -> anyhow::Result<ServerKey> {
+    let memory = data.join("freshness.pub");
+    let known = read(&memory)?;
+    let missing = if known.is_some() { MissingKey::Refuse } else { MissingKey::Generate };
+    let signer = Arc::new(software(&data.join("freshness.key"), missing)?);
+    Ok(ServerKey { role: Role::Freshness, signer, memory, known })
+}
+
+/// A key that devices trust, and the one that they trusted so far.
+pub(crate) struct ServerKey {
+    role: Role,
+    pub(crate) signer: Arc<dyn Signer>,
+    memory: PathBuf,
+    known: Option<PublicKey>,
+}
+
+impl ServerKey {
+    /// Insists that the key is the one that the folder began with, or one that `newest` trust document gives its role; and
+    /// remembers it.
+    pub(crate) fn keep(&self, newest: Option<&TrustRow>) -> anyhow::Result<()> {
+        let (found, memory) = (self.signer.public_key(), &self.memory);
+        match self.known {
+            Some(known) if known == found && memory.exists() => return Ok(()),
+            Some(known) if known != found => ensure!(
+                newest.is_some_and(|newest| newest.lists(self.role, &found)),
+                "devices trust the key {known} of {}, not {found}: give the key it began with, add a trust document that \
+                 lists the other one first, or choose another --data",
+                memory.display()
+            ),
+            _ => {}
+        }
+        private_file::write(memory, &format!("{found}\n"))
+            .with_context(|| format!("cannot write {}", memory.display()))
+    }
+}
+
+/// Insists that both keys are the ones that devices trust.
+pub(crate) fn keep(keys: [&ServerKey; 2], fleet: &Fleet) -> anyhow::Result<()> {
+    let newest = fleet.look(|engine| engine.newest_trust().cloned());
+    keys.iter().try_for_each(|key| key.keep(newest.as_ref()))
+}
+
 /// A token was named and no PIN.
 #[derive(Debug, thiserror::Error)]
 #[error("a token needs its PIN: set OTA_PKCS11_PIN or give --pin")]
@@ -105,12 +139,18 @@ struct NoPin;
 /// Whether whoever started the program can mend this error by starting it in another way.
 #[must_use]
 pub fn is_callers_fault(error: &anyhow::Error) -> bool {
-    error.is::<NoPin>() || error.is::<Pkcs11Error>() || error.is::<MqttConfigError>()
+    error.is::<NoPin>()
+        || error.is::<Pkcs11Error>()
+        || error.is::<MqttConfigError>()
+        || error.is::<RootThreshold>()
 }
 
 fn software(file: &Path, missing: MissingKey) -> anyhow::Result<SoftwareSigner> {
     if missing == MissingKey::Refuse && !file.exists() {
-        bail!("{} is missing, and devices trust this key: put it back, or give --pkcs11", file.display());
+        bail!(
+            "{} is missing, and devices trust this key: put it back (a release key may be in a token: --pkcs11)",
+            file.display()
+        );
     }
     SoftwareSigner::open_or_create(file).with_context(|| format!("cannot use {}", file.display()))
 }
@@ -132,20 +172,39 @@ fn read(memory: &Path) -> anyhow::Result<Option<PublicKey>> {
 mod tests {
     use super::*;
 
+    /// Opens and remembers, as a server without trust documents does.
+    fn opened(folder: &Path) -> anyhow::Result<PublicKey> {
+        let key = SigningOptions::default().open(folder)?;
+        key.keep(None)?;
+        Ok(key.signer.public_key())
+    }
+
     #[test]
     fn key_of_a_folder_stays_the_same_or_the_server_does_not_start() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SigningOptions::default();
-        let made = options.open(folder.path()).unwrap().public_key();
-        assert_eq!(options.open(folder.path()).unwrap().public_key(), made);
+        let made = opened(folder.path()).unwrap();
+        assert_eq!(opened(folder.path()).unwrap(), made);
         let (file, away) = (folder.path().join("release.key"), folder.path().join("away"));
         std::fs::rename(&file, &away).unwrap();
-        let error = options.open(folder.path()).err().unwrap().to_string();
+        let error = opened(folder.path()).err().unwrap().to_string();
         assert!(error.contains("is missing, and devices trust this key"), "{error}");
         assert!(!file.exists(), "no other key was made");
         SoftwareSigner::open_or_create(&file).unwrap();
-        let error = options.open(folder.path()).err().unwrap().to_string();
+        let error = opened(folder.path()).err().unwrap().to_string();
         assert!(error.contains(&made.to_string()), "{error}");
+    }
+
+    #[test]
+    fn freshness_key_is_another_one_and_is_not_made_anew_when_it_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let release = opened(folder.path()).unwrap();
+        let fresh = open_freshness(folder.path()).unwrap();
+        fresh.keep(None).unwrap();
+        assert_ne!(fresh.signer.public_key(), release);
+        assert_eq!(open_freshness(folder.path()).unwrap().signer.public_key(), fresh.signer.public_key());
+        std::fs::remove_file(folder.path().join("freshness.key")).unwrap();
+        let error = open_freshness(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("freshness.key is missing, and devices trust this key"), "{error}");
     }
 
     #[test]
@@ -153,8 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = SoftwareSigner::open_or_create(&folder.path().join("release.key")).unwrap();
         assert_eq!(key_file(&folder.path().join("release.key")).unwrap(), Some(made.public_key()));
-        let signer = SigningOptions::default().open(folder.path()).unwrap();
-        assert_eq!(signer.public_key(), made.public_key());
+        assert_eq!(opened(folder.path()).unwrap(), made.public_key());
         assert_eq!(read(&folder.path().join("release.pub")).unwrap(), Some(made.public_key()));
     }
 

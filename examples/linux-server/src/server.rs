@@ -14,13 +14,13 @@ use ota_server_core::notify::{NoBell, Notifier};
 use ota_server_core::store::SqliteStore;
 use ota_server_core::{Fleet, FleetConfig, Parts, SystemClock, http};
 use ota_verify::PublicKey;
-use ota_verify::sign::Signer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Config;
 use crate::operators::{self, OperatorTokens};
+use crate::release_key::{ServerKey, keep, open_freshness};
 
 /// How long requests under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,6 +30,7 @@ pub struct Running {
     addr: SocketAddr,
     tokens: OperatorTokens,
     fleet: Fleet,
+    freshness_key: PublicKey,
     bell: Option<MqttBell>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
@@ -46,7 +47,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot make the folder {}", data.display()))?;
     let lock = lock(data)?;
     let (operators, tokens) = operators::open_or_create(&data.join("operator.tokens"))?;
-    let signer = signer(&config).await?;
+    let pinned = config.trust.pinned()?;
+    let release = release_key(&config).await?;
+    let freshness = open_freshness(data)?;
     let bell = config.bell.start()?;
     let notifier: Arc<dyn Notifier> = match &bell {
         Some(bell) => Arc::new(bell.clone()),
@@ -55,7 +58,9 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let parts = Parts {
         store: Arc::new(SqliteStore::open(&data.join("ota.sqlite")).await?),
         artifacts: Arc::new(FsArtifacts::open(&data.join("artifacts"))?),
-        signer,
+        signer: Arc::clone(&release.signer),
+        freshness: vec![Arc::clone(&freshness.signer)],
+        pinned,
         notifier,
         auth: Arc::new(BearerAuth),
         clock: Arc::new(SystemClock),
@@ -67,6 +72,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ..FleetConfig::default()
     };
     let fleet = Fleet::open(parts, limits).await?;
+    keep([&release, &freshness], &fleet)?;
     if let Some(bell) = &bell {
         bell.serve(fleet.clone());
     }
@@ -78,11 +84,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let serving = tokio::spawn(serve(listener, fleet.clone(), stopped.clone()));
     let ticking = tokio::spawn(tick(fleet.clone(), Duration::from_millis(config.tick_ms.max(1)), stopped));
     tracing::info!(%addr, data = %data.display(), "serving");
-    Ok(Running { addr, tokens, fleet, bell, stop, serving, ticking, _lock: lock })
+    let freshness_key = freshness.signer.public_key();
+    Ok(Running { addr, tokens, fleet, freshness_key, bell, stop, serving, ticking, _lock: lock })
 }
 
 /// A token may take its time.
-async fn signer(config: &Config) -> anyhow::Result<Arc<dyn Signer>> {
+async fn release_key(config: &Config) -> anyhow::Result<ServerKey> {
     let (options, data) = (config.signing.clone(), config.data.clone());
     tokio::task::spawn_blocking(move || options.open(&data)).await?
 }
@@ -110,6 +117,12 @@ impl Running {
     #[must_use]
     pub fn release_key(&self) -> PublicKey {
         self.fleet.release_key()
+    }
+
+    /// The freshness key that devices must trust in role freshness.
+    #[must_use]
+    pub fn freshness_key(&self) -> PublicKey {
+        self.freshness_key
     }
 
     /// The server without its network.

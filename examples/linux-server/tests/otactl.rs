@@ -1,9 +1,12 @@
 //! The operator's program against the server's, both as processes.
 
+mod common;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use ota_verify::sign::Signer;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,10 +19,15 @@ struct Rig {
 
 impl Rig {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_ota-server"))
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(folder.path())
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -177,6 +185,74 @@ fn a_command_line_without_sense_is_2_and_a_refusal_is_1_with_a_sentence() {
     let nobody = otactl().args(["--server", "http://127.0.0.1:1", "--token", "x", "audit"]).output().unwrap();
     let sentence = refused(&nobody, 1);
     assert!(sentence.contains("http://127.0.0.1:1"), "{sentence}");
+}
+
+#[test]
+fn trust_documents_are_made_added_listed_and_written_out_again() {
+    let ceremony = tempfile::tempdir().unwrap();
+    let at = |name: &str| ceremony.path().join(name).to_str().unwrap().to_owned();
+    let run = |args: &[&str]| otactl().args(args).output().unwrap();
+    let root = said(&run(&["key", "make", &at("root.key")])).trim().to_owned();
+    assert_eq!(said(&run(&["key", "make", &at("root.key")])).trim(), root, "made once");
+    let next = said(&run(&["key", "make", &at("next.key")])).trim().to_owned();
+    let rig = Rig::start_with(&["--root-key", &root]);
+    let key = |name: &str| std::fs::read_to_string(rig.file(name)).unwrap().trim().to_owned();
+    let keys = [
+        format!("root={root}"),
+        format!("root={next}"),
+        format!("release={}", key("release.pub")),
+        format!("freshness={}", key("freshness.pub")),
+    ];
+    let (one, file, out, key_file) = (at("one.ota"), at("trust-2.ota"), rig.file("out.ota"), at("root.key"));
+    let mut make =
+        vec!["trust", "make", &one, "--version", "2", "--threshold", "root=2", "--min-order", "0/2"];
+    keys.iter().for_each(|key| make.extend(["--key", key]));
+    assert!(refused(&run(&[&make[..], &["--sign", &at("no.key")]].concat()), 1).contains("is not there"));
+    make.extend(["--sign", &key_file]);
+    let unreachable = refused(&run(&[&make[..], &["--threshold", "release=3"]].concat()), 1);
+    assert!(unreachable.contains("threshold"), "{unreachable}");
+    said(&run(&make));
+    let too_few = rig.refuses("author", &["trust", "add", &one], 1);
+    assert!(too_few.contains("1 of 2 signatures by the document's own roots"), "{too_few}");
+    said(&run(&["trust", "cosign", &one, &file, "--sign", &at("next.key")]));
+    let (file, document) = (file.as_str(), std::fs::read(&file).unwrap());
+    assert!(rig.refuses("approver", &["trust", "add", file], 1).contains("403"));
+    rig.says("author", &["device", "enrol", "bench"]);
+    let before = rig.says("author", &["trust", "list"]);
+    assert!(
+        before.contains("1        pinned") && before.contains("devices that have not said: 1"),
+        "{before}"
+    );
+    assert!(rig.says("author", &["trust", "add", file]).contains("added"));
+    assert!(rig.says("author", &["trust", "add", file]).contains("was there already"));
+    let chain = rig.json("author", &["trust", "list"]);
+    assert_eq!(chain["documents"][0]["version"], 2);
+    let listed = rig.says("author", &["trust", "list"]);
+    let sha256 = chain["documents"][0]["sha256"].as_str().unwrap();
+    assert!(
+        listed.contains(&format!("2        {sha256}  from 0/2, epochs to 0  0        author")),
+        "{listed}"
+    );
+    assert!(listed.contains(&format!("2        root       2 of 2  {root}")), "{listed}");
+    rig.says("author", &["trust", "envelope", "2", out.to_str().unwrap()]);
+    assert_eq!(std::fs::read(out).unwrap(), document);
+    std::fs::write(rig.file("no.ota"), [7; 100]).unwrap();
+    let no = rig.file("no.ota");
+    assert!(rig.refuses("author", &["trust", "add", no.to_str().unwrap()], 1).contains("not an envelope"));
+    let devices = rig.says("author", &["device", "list"]);
+    assert!(devices.contains("PROTOCOL  TRUST"), "{devices}");
+}
+
+#[test]
+fn threshold_that_no_roots_can_reach_is_the_callers_fault() {
+    let root = common::root().public_key().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ota-server"))
+        .args(["--listen", "127.0.0.1:0", "--root-key", &root, "--root-threshold", "2", "--data"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(refused(&output, 2).contains("the number of different root keys is 1"));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //!                          '-- what to tell the device or the operator
 //! ```
 
+mod chain;
+mod fresh;
 mod operate;
 mod poll;
 mod report;
@@ -20,9 +22,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ota_manifest::wire::{Poll, Refusal, Report, Stage};
-use ota_manifest::{DeviceId, JobId};
+use ota_manifest::wire::{Poll, Question, Refusal, Report, Stage};
+use ota_manifest::{DeviceId, JobId, Order};
 
+pub use fresh::{QUESTION_EVERY_MS, QUESTIONS};
 pub use view::{CampaignView, JobView, LiveObject, WaveView};
 
 use crate::audit::AuditHead;
@@ -35,6 +38,7 @@ use crate::operator::{Actor, Command};
 use crate::release::{Release, ReleaseNo};
 use crate::state::{JobState, StateColumns};
 use crate::store::{Batch, JobEvent, JobRow, Snapshot, StoreError};
+use crate::trust::TrustRow;
 use work::Work;
 
 /// The name under which the engine's own decisions stand in the audit log.
@@ -59,6 +63,13 @@ pub enum Event<'a> {
         device: DeviceId,
         /// Its report.
         report: &'a Report,
+    },
+    /// A device asks for freshness.
+    Ask {
+        /// Which one, as authenticated.
+        device: DeviceId,
+        /// Its question.
+        question: &'a Question,
     },
     /// An operator wants something.
     Operator {
@@ -127,6 +138,23 @@ pub enum Answer {
         /// Which job.
         job: JobId,
     },
+    /// What a freshness reply is to say, beside the time.
+    Fresh {
+        /// Highest order released for the device.
+        latest: Order,
+        /// Version of the newest trust document, if there is one.
+        trust: Option<u32>,
+    },
+    /// A trust document.
+    Trust {
+        /// Its version.
+        version: u32,
+    },
+    /// Asked more often than is good for anybody.
+    Busy {
+        /// Milliseconds to wait.
+        retry_after_ms: u32,
+    },
     /// The request cannot be served.
     Refused(Refusal),
     /// A release was added.
@@ -155,6 +183,9 @@ pub struct Engine {
     ready: BTreeSet<ReleaseNo>,
     withheld: BTreeSet<ReleaseNo>,
     works: BTreeMap<CampaignNo, Work>,
+    trust: BTreeMap<u32, TrustRow>,
+    /// Until when each device has used up its questions, by index. Not kept: a restart grants them anew.
+    asked: BTreeMap<u32, UnixMs>,
     audit: AuditHead,
     changed_devices: BTreeSet<u32>,
     out: Gathered,
@@ -182,6 +213,7 @@ impl Engine {
         let mut engine = Self::new();
         engine.audit = snapshot.audit;
         engine.releases = snapshot.releases.into_iter().map(|release| (release.no, release)).collect();
+        engine.trust = snapshot.trust.into_iter().map(|row| (row.version, row)).collect();
         for device in snapshot.devices {
             engine.devices.put(device);
         }
@@ -230,6 +262,7 @@ impl Engine {
         let answer = match event {
             Event::Poll { device, poll } => self.on_poll(device, poll, now),
             Event::Report { device, report } => self.on_report(device, report, now),
+            Event::Ask { device, question } => self.on_ask(device, question, now),
             Event::Served { device, job, bytes } => self.on_served(device, job, bytes),
             Event::Operator { actor, command } => self.on_command(actor, command, now)?,
             Event::Readiness { release, ready, detail } => self.on_readiness(release, ready, detail, now),
@@ -304,6 +337,7 @@ impl Engine {
             cause: columns.and_then(|columns| columns.cause).map(Cow::Borrowed),
             boots: columns.and_then(|columns| columns.boots),
             code: columns.and_then(|columns| columns.code),
+            probes: columns.and_then(|columns| columns.probes),
         });
     }
 

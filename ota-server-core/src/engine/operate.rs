@@ -44,6 +44,7 @@ impl Engine {
             Command::Create { name, release, plan, target, salt } => {
                 self.create(actor, Draft { name, release, plan: *plan, target, salt }, now)
             }
+            Command::AddTrust { row, note } => self.add_trust(actor, *row, note, now),
             Command::Submit(no) => self.submit(actor, no, now),
             Command::Approve(no) => self.approve(actor, no, now),
             Command::Pause(no) => self.pause(actor, no, now),

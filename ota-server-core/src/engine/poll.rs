@@ -149,7 +149,7 @@ impl Engine {
     }
 
     /// How a job ends without an offer, if what the device says of itself ends it.
-    fn verdict(&self, at: JobRef, no: ReleaseNo, poll: &Poll) -> Option<JobState> {
+    pub(super) fn verdict(&self, at: JobRef, no: ReleaseNo, poll: &Poll) -> Option<JobState> {
         match self.releases.get(&no)?.fit(poll) {
             // Asked first: a device with nothing to go back to still runs what failed, and that is no success.
             Fit::Installed | Fit::Applies if self.rolled_back_before(at, no) => {

@@ -7,6 +7,7 @@ use ota_verify::sign::{DescribeError, SealError};
 use ota_verify::{AdmitError, AuthError, ProofError};
 use thiserror::Error;
 
+use super::TrustRefused;
 use crate::artifact::ArtifactError;
 use crate::error::CommandError;
 use crate::notify::NotifyError;
@@ -22,6 +23,15 @@ pub enum FleetError {
     /// A release cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// A trust document cannot be taken, or the newest one does not let this server release anything.
+    #[error(transparent)]
+    Trust(#[from] TrustRefused),
+    /// A freshness key did not sign.
+    #[error("no freshness reply: {0}")]
+    Freshness(SealError),
+    /// The keys that the server was given cannot be used together. Whoever started it has to change that.
+    #[error("{0}")]
+    Keys(&'static str),
     /// The store did not keep it; nothing was told to anybody.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,17 +2,22 @@
 //!
 //! Every answer but "nothing for you" leaves only after everything it rests on is committed.
 
+mod chain;
 mod core;
 mod error;
+mod freshness;
 mod prove;
 mod publish;
 mod reply;
+mod trust;
 
+pub use chain::{PinnedTrust, TrustRefused};
 pub use error::{FleetError, PublishError};
 pub use publish::{ImageDraftRef, ReleaseDraft};
 pub use reply::Reply;
 #[cfg(any(feature = "http", feature = "mqtt"))]
 pub(crate) use reply::{STORAGE_PAUSE_MS, down_bytes};
+pub use trust::TrustAdded;
 
 use ::core::ops::Range;
 use alloc::string::String;
@@ -24,8 +29,10 @@ use ota_manifest::{ChunkSize, DeviceId, JobId};
 use ota_verify::PublicKey;
 use ota_verify::sign::Signer;
 
+use self::chain::releases_alone;
 use self::core::{Core, Taken};
-use self::prove::Prover;
+use self::freshness::FreshnessKeys;
+use self::prove::{Judge, Prover};
 use crate::artifact::ArtifactStore;
 use crate::audit::AuditRow;
 use crate::auth::{Credential, DeviceAuth, Operators, Token};
@@ -38,6 +45,7 @@ use crate::operator::{Actor, Command, Role};
 use crate::plan::Plan;
 use crate::release::{Blob, ReleaseNo};
 use crate::store::{JobEvent, Store};
+use crate::trust::TrustRow;
 
 /// What a fleet is made of: one implementation for each seam.
 pub struct Parts {
@@ -47,6 +55,10 @@ pub struct Parts {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// Where the release key lives.
     pub signer: Arc<dyn Signer>,
+    /// Where the freshness keys live; usually one, online, and never the release key. Without any, no device is answered.
+    pub freshness: Vec<Arc<dyn Signer>>,
+    /// The trust that devices were made with; trust documents follow it.
+    pub pinned: PinnedTrust,
     /// How devices are told to ask.
     pub notifier: Arc<dyn Notifier>,
     /// How devices say who they are.
@@ -84,6 +96,8 @@ struct Inner {
     core: Arc<Core>,
     artifacts: Arc<dyn ArtifactStore>,
     signer: Arc<dyn Signer>,
+    freshness: FreshnessKeys,
+    pinned: PinnedTrust,
     notifier: Arc<dyn Notifier>,
     auth: Arc<dyn DeviceAuth>,
     clock: Arc<dyn Clock>,
@@ -96,12 +110,31 @@ impl Fleet {
     /// Goes on where the store left off.
     ///
     /// # Errors
-    /// [`FleetError::Store`] if the store cannot be read.
+    /// [`FleetError::Store`] if the store cannot be read, [`FleetError::Keys`] if a key would serve two roles,
+    /// [`FleetError::Trust`] if devices under the newest trust document would take nothing that this signer signs.
     pub async fn open(parts: Parts, config: FleetConfig) -> Result<Self, FleetError> {
-        let prover = Prover::new(parts.signer.public_key(), config.max_image);
-        let core = Core::open(parts.store).await?;
-        let Parts { artifacts, signer, notifier, auth, clock, operators, .. } = parts;
-        let inner = Inner { core, artifacts, signer, notifier, auth, clock, operators, prover, config };
+        let Parts { store, artifacts, signer, freshness, pinned, notifier, auth, clock, operators } = parts;
+        let key = signer.public_key();
+        let freshness = FreshnessKeys::new(freshness, &key)?;
+        let prover = Prover::new(config.max_image);
+        let core = Core::open(store).await?;
+        core.look(|engine| match engine.newest_trust().and_then(TrustRow::document) {
+            Some(document) => releases_alone(&document, &key),
+            None => Ok(()),
+        })?;
+        let inner = Inner {
+            core,
+            artifacts,
+            signer,
+            freshness,
+            pinned,
+            notifier,
+            auth,
+            clock,
+            operators,
+            prover,
+            config,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -162,9 +195,7 @@ impl Fleet {
     pub async fn poll(&self, device: DeviceId, poll: &Poll) -> Result<Reply, FleetError> {
         // First of all: a bell that rings for what this poll does not yet see must go on ringing.
         self.inner.notifier.heard(device);
-        for no in self.look(|engine| engine.candidates(device)) {
-            self.prove(no).await?;
-        }
+        self.prove_candidates(device).await?;
         let taken = self.step(Event::Poll { device, poll }).await?;
         self.reply(taken).await
     }
@@ -214,6 +245,20 @@ impl Fleet {
         Ok(bytes)
     }
 
+    /// Proves the releases that a device might be offered.
+    async fn prove_candidates(&self, device: DeviceId) -> Result<(), FleetError> {
+        for no in self.look(|engine| engine.candidates(device)) {
+            self.prove(no).await?;
+        }
+        Ok(())
+    }
+
+    /// What releases are held against now.
+    fn judge(&self) -> Judge {
+        let newest = self.look(|engine| engine.newest_trust().cloned());
+        newest.map_or_else(|| Judge::Key(self.inner.signer.public_key()), Judge::Document)
+    }
+
     /// Makes sure that the engine knows whether a release may be offered.
     async fn prove(&self, no: ReleaseNo) -> Result<(), FleetError> {
         let Some((release, known)) =
@@ -221,7 +266,8 @@ impl Fleet {
         else {
             return Ok(());
         };
-        let verdict = self.inner.prover.prove(&release, &*self.inner.artifacts).await?;
+        let judge = self.judge();
+        let verdict = self.inner.prover.prove(&release, &*self.inner.artifacts, &judge).await?;
         let (ready, detail) = match &verdict {
             Ok(()) => (true, String::from("envelope and artifacts prove")),
             Err(error) => (false, alloc::format!("{error}")),

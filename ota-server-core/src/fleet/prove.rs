@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ota_manifest::{ChunkSize, DeviceId, Digest, Frame, Manifest, SecurityVersion};
+use ota_manifest::{ChunkSize, DeviceId, Digest, Frame, Manifest, Role, SecurityVersion};
 use ota_verify::sign::describe_image;
 use ota_verify::{
     AlgSet, AuthError, Authentic, Bootloader, DeviceState, Identity, PublicKey, Sha256, TargetSlot, Trust,
@@ -14,9 +14,11 @@ use ota_verify::{
 };
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
+use super::chain::adopted;
 use crate::artifact::{ArtifactError, ArtifactStore, Stamp};
 use crate::fleet::{FleetError, PublishError};
 use crate::release::{Blob, Release, ReleaseImage, ReleaseNo};
+use crate::trust::TrustRow;
 
 /// How long files that did not prove are not read again unless somebody touches them: the disk gets another chance.
 const BAD_FOR: Duration = Duration::from_secs(60);
@@ -25,13 +27,29 @@ const BAD_FOR: Duration = Duration::from_secs(60);
 ///
 /// One proof at a time for each release: after a restart all devices ask at once, and each proof holds whole images.
 pub(super) struct Prover {
-    key: PublicKey,
     max_image: u64,
     findings: Mutex<BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>>,
 }
 
+/// What releases are held against.
+#[derive(Debug, Clone)]
+pub(super) enum Judge {
+    /// The release key: there are no trust documents. Which epochs are open is for each device's own trust to say.
+    Key(PublicKey),
+    /// The newest document, as a device has it that has adopted it.
+    Document(TrustRow),
+}
+
+impl Judge {
+    fn version(&self) -> Option<u32> {
+        if let Self::Document(row) = self { Some(row.version) } else { None }
+    }
+}
+
 /// What a proof found, and in which files.
 struct Finding {
+    /// Version of the trust document that judged.
+    under: Option<u32>,
     stamps: Vec<Stamp>,
     verdict: Result<(), PublishError>,
     at: Instant,
@@ -39,15 +57,15 @@ struct Finding {
 
 impl Finding {
     /// The verdict, if it is about these files and still believed.
-    fn on(&self, stamps: &[Stamp]) -> Option<Result<(), PublishError>> {
+    fn on(&self, stamps: &[Stamp], judge: &Judge) -> Option<Result<(), PublishError>> {
         let believed = self.verdict.is_ok() || self.at.elapsed() < BAD_FOR;
-        (believed && self.stamps == stamps).then(|| self.verdict.clone())
+        (believed && self.stamps == stamps && self.under == judge.version()).then(|| self.verdict.clone())
     }
 }
 
 impl Prover {
-    pub(super) fn new(key: PublicKey, max_image: u64) -> Self {
-        Self { key, max_image, findings: Mutex::default() }
+    pub(super) fn new(max_image: u64) -> Self {
+        Self { max_image, findings: Mutex::default() }
     }
 
     /// Whether envelope and artifacts are what they should be. The outer error is a storage that cannot be asked.
@@ -55,8 +73,9 @@ impl Prover {
         &self,
         release: &Release,
         artifacts: &dyn ArtifactStore,
+        judge: &Judge,
     ) -> Result<Result<(), PublishError>, FleetError> {
-        match self.find(release, artifacts).await {
+        match self.find(release, artifacts, judge).await {
             Ok(verdict) => Ok(verdict),
             Err(FleetError::Publish(error)) => Ok(Err(error)),
             Err(error) => Err(error),
@@ -67,16 +86,17 @@ impl Prover {
         &self,
         release: &Release,
         artifacts: &dyn ArtifactStore,
+        judge: &Judge,
     ) -> Result<Result<(), PublishError>, FleetError> {
         let before = stamps(release, artifacts).await?;
         let turn = Arc::clone(self.findings().entry(release.no).or_default());
         let found = turn.lock_owned().await;
-        if let Some(verdict) = found.as_ref().and_then(|finding| finding.on(&before)) {
+        if let Some(verdict) = found.as_ref().and_then(|finding| finding.on(&before, judge)) {
             return Ok(verdict);
         }
         // Once more, now that it is our turn: the files may have been replaced while we waited.
         let stamps = stamps(release, artifacts).await?;
-        self.read_and_prove(release, artifacts, stamps, found).await
+        self.read_and_prove(release, artifacts, stamps, (judge, found)).await
     }
 
     /// The proof keeps its turn and its finding even if the caller goes away meanwhile.
@@ -85,7 +105,7 @@ impl Prover {
         release: &Release,
         artifacts: &dyn ArtifactStore,
         stamps: Vec<Stamp>,
-        mut found: OwnedMutexGuard<Option<Finding>>,
+        (judge, mut found): (&Judge, OwnedMutexGuard<Option<Finding>>),
     ) -> Result<Result<(), PublishError>, FleetError> {
         let mut images = Vec::new();
         for image in &release.images {
@@ -93,18 +113,14 @@ impl Prover {
             let leaves = read_whole(image.leaves, self.max_image, artifacts).await?;
             images.push((*image, bytes, leaves));
         }
-        let (envelope, key) = (release.envelope.clone(), self.key);
+        let (envelope, judge) = (release.envelope.clone(), judge.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let verdict = prove_bytes(&envelope, &images, &key);
-            *found = Some(Finding { stamps, verdict: verdict.clone(), at: Instant::now() });
+            let verdict = prove_bytes(&envelope, &images, &judge);
+            let under = judge.version();
+            *found = Some(Finding { under, stamps, verdict: verdict.clone(), at: Instant::now() });
             verdict
         });
         task.await.map_err(|_| FleetError::ShuttingDown)
-    }
-
-    /// The key that releases must be signed by.
-    pub(super) fn key(&self) -> PublicKey {
-        self.key
     }
 
     fn findings(&self) -> MutexGuard<'_, BTreeMap<ReleaseNo, Arc<Turn<Option<Finding>>>>> {
@@ -144,10 +160,10 @@ pub(super) async fn read_whole(
 pub(super) fn prove_bytes(
     envelope: &[u8],
     images: &[(ReleaseImage, Vec<u8>, Vec<u8>)],
-    key: &PublicKey,
+    judge: &Judge,
 ) -> Result<(), PublishError> {
     for (image, bytes, leaves) in images {
-        let authentic = authenticate(envelope, key)?;
+        let authentic = authenticate(envelope, judge)?;
         let manifest = authentic.manifest();
         let named =
             manifest.image_for(image.link_address).filter(|named| named.digest == image.payload.digest);
@@ -163,12 +179,20 @@ pub(super) fn prove_bytes(
 }
 
 /// Reads an envelope as a device does.
-pub(super) fn authenticate<'a>(envelope: &'a [u8], key: &PublicKey) -> Result<Authentic<'a>, PublishError> {
-    let keys = [TrustedKey::new(ota_manifest::Role::Release, key)];
+pub(super) fn authenticate<'a>(envelope: &'a [u8], judge: &Judge) -> Result<Authentic<'a>, PublishError> {
     let frame = Frame::parse(envelope).map_err(|_| AuthError::BadSignature)?;
-    // Which epochs are open is for each device's own trust document to say.
-    let terms = TrustTerms { epoch: u16::MAX, ..TrustTerms::FIRST };
-    Ok(Trust::pinned_on(&terms, &keys).authenticate(frame, ota_manifest::Role::Release)?)
+    match judge {
+        Judge::Key(key) => {
+            let keys = [TrustedKey::new(Role::Release, key)];
+            let terms = TrustTerms { epoch: u16::MAX, ..TrustTerms::FIRST };
+            Ok(Trust::pinned_on(&terms, &keys).authenticate(frame, Role::Release)?)
+        }
+        Judge::Document(row) => {
+            // A document that the store has not kept whole names no key.
+            let adopted = adopted(row).map_err(|_| AuthError::UnknownKey)?;
+            Ok(Trust::documented(&adopted).authenticate(frame, Role::Release)?)
+        }
+    }
 }
 
 /// The leaf list must be the one that the manifest's root was computed from.

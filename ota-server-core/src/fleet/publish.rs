@@ -6,10 +6,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ota_manifest::{Digest, ManifestDraft};
+use ota_verify::Sha256;
 use ota_verify::sign::{ImageDescription, Signer, describe_image, seal_manifest};
-use ota_verify::{PublicKey, Sha256};
 
-use super::prove::{authenticate, prove_bytes, read_whole};
+use super::prove::{Judge, authenticate, prove_bytes, read_whole};
 use super::{Fleet, FleetError, PublishError};
 use crate::artifact::ArtifactStore;
 use crate::clock::UnixMs;
@@ -53,8 +53,8 @@ impl Fleet {
         let class = draft.manifest.classes.first().map(ToString::to_string).unwrap_or_default();
         self.look(|engine| engine.check_order(&class, draft.manifest.order))?;
         let described = self.describe(&draft.images).await?;
-        let (signer, key) = (Arc::clone(&self.inner.signer), self.inner.prover.key());
-        let task = tokio::task::spawn_blocking(move || seal(draft.manifest, described, &*signer, &key));
+        let (signer, judge) = (Arc::clone(&self.inner.signer), self.judge());
+        let task = tokio::task::spawn_blocking(move || seal(draft.manifest, described, &*signer, &judge));
         let (release, leaves) = task.await.map_err(|_| FleetError::ShuttingDown)??;
         for list in leaves {
             self.inner.artifacts.put(list).await?;
@@ -92,7 +92,7 @@ fn seal(
     mut manifest: ManifestDraft,
     described: Vec<Described>,
     signer: &dyn Signer,
-    key: &PublicKey,
+    judge: &Judge,
 ) -> Result<(Release, Vec<Vec<u8>>), PublishError> {
     let count = described.len();
     manifest.images.clear();
@@ -102,8 +102,8 @@ fn seal(
     }
     let envelope = seal_manifest(&manifest, &[(signer, ota_manifest::Role::Release)])?;
     let images: Vec<_> = described.into_iter().map(release_image).collect();
-    prove_bytes(&envelope, &images, key)?;
-    let release = describe_release(&envelope, images.iter().map(|(image, ..)| *image).collect(), key)?;
+    prove_bytes(&envelope, &images, judge)?;
+    let release = describe_release(&envelope, images.iter().map(|(image, ..)| *image).collect(), judge)?;
     Ok((release, images.into_iter().map(|(.., leaves)| leaves).collect()))
 }
 
@@ -118,9 +118,9 @@ fn release_image(described: Described) -> (ReleaseImage, Vec<u8>, Vec<u8>) {
 fn describe_release(
     envelope: &[u8],
     images: Vec<ReleaseImage>,
-    key: &PublicKey,
+    judge: &Judge,
 ) -> Result<Release, PublishError> {
-    let authentic = authenticate(envelope, key)?;
+    let authentic = authenticate(envelope, judge)?;
     let manifest = authentic.manifest();
     let class = manifest.classes.iter().next().map(|class| class.to_string());
     Ok(Release {

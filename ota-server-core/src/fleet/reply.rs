@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ota_manifest::wire::{Down, encode};
+use ota_manifest::wire::{Down, Refusal, encode};
 
 use crate::engine::Answer;
 
@@ -20,6 +20,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer that says it all.
+    pub(super) fn of(answer: Answer) -> Self {
+        Self { answer, envelope: Vec::new(), retry_after_ms: 0 }
+    }
+
     /// The engine's answer.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -34,6 +39,9 @@ impl Reply {
             Answer::Offer { job, attempt, .. } => Down::Offer { job, attempt, envelope: &self.envelope },
             Answer::Ack { seq } => Down::Ack { seq },
             Answer::Cancel { job } => Down::Cancel { job },
+            Answer::Fresh { .. } => Down::Fresh { envelope: &self.envelope },
+            Answer::Trust { .. } => Down::Trust { envelope: &self.envelope },
+            Answer::Busy { retry_after_ms } => Down::Refused { refusal: Refusal::Busy, retry_after_ms },
             Answer::Refused(refusal) => Down::Refused { refusal, retry_after_ms },
             Answer::Idle | Answer::Done | Answer::Published(_) | Answer::Created(_) => {
                 Down::Idle { retry_after_ms }
@@ -51,7 +59,7 @@ impl Reply {
 /// A message's bytes.
 pub(crate) fn down_bytes(down: &Down<'_>) -> Vec<u8> {
     let payload = match down {
-        Down::Offer { envelope, .. } => envelope.len(),
+        Down::Offer { envelope, .. } | Down::Fresh { envelope } | Down::Trust { envelope } => envelope.len(),
         Down::Chunk { bytes, .. } => bytes.len(),
         _ => 0,
     };

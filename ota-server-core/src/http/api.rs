@@ -200,8 +200,11 @@ pub struct JobInfo {
     pub cause: Option<String>,
     /// Boots the image got before a rollback.
     pub boots: Option<u8>,
-    /// The device's own code of a failure.
+    /// The device's own code of a failure, or of the probe that decided over a trial.
     pub code: Option<u16>,
+    /// Bit n: probe n of the self-test failed; absent if none did.
+    #[serde(default)]
+    pub probes: Option<u32>,
     /// The current attempt.
     pub attempt: u8,
     /// Bytes proven and in flash.
@@ -250,8 +253,11 @@ pub struct JobEventInfo {
     pub cause: Option<String>,
     /// Boots the image got.
     pub boots: Option<u8>,
-    /// The device's code.
+    /// The device's code, of a failure or of the probe that decided over a trial.
     pub code: Option<u16>,
+    /// Bit n: probe n of the self-test failed; absent if none did.
+    #[serde(default)]
+    pub probes: Option<u32>,
 }
 
 /// A device to be enrolled.
@@ -296,6 +302,79 @@ pub struct DeviceInfo {
     pub version: Option<String>,
     /// The manifest it last said it runs.
     pub running: Option<String>,
+    /// Version of the trust in force on it, as it said when it last asked for freshness.
+    #[serde(default)]
+    pub trust: Option<u32>,
+}
+
+/// The trust documents of a server, and where its devices are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustChain {
+    /// What devices were made with; absent if the server was not told.
+    pub pinned: Option<PinnedInfo>,
+    /// The documents, the oldest first.
+    pub documents: Vec<TrustInfo>,
+    /// How many enrolled devices are at which version.
+    pub devices: BTreeMap<u32, u32>,
+    /// How many have not said.
+    pub unknown: u32,
+}
+
+/// The trust that devices were made with, as far as documents are held against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedInfo {
+    /// Its version.
+    pub version: u32,
+    /// Its root keys, in hexadecimal.
+    pub roots: Vec<String>,
+    /// How many of them must sign the next document.
+    pub root_threshold: u8,
+}
+
+/// A trust document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustInfo {
+    /// Its place in the chain.
+    pub version: u32,
+    /// SHA-256 of the signed envelope.
+    pub sha256: String,
+    /// Length of the signed envelope in bytes.
+    pub size: u64,
+    /// Last open epoch.
+    pub epoch: u16,
+    /// Orders below this one are withdrawn: epoch.
+    pub min_epoch: u16,
+    /// And sequence.
+    pub min_sequence: u32,
+    /// The keys, and how many of them must sign, by role: `root release approval freshness`. A role without keys is left out.
+    pub roles: BTreeMap<String, RoleInfo>,
+    /// Who uploaded it.
+    pub author: String,
+    /// When.
+    pub added_ms: u64,
+}
+
+/// The keys of a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleInfo {
+    /// How many must sign.
+    pub threshold: u8,
+    /// Whether a classical and a post-quantum signature must be among them.
+    pub hybrid: bool,
+    /// The public keys, in hexadecimal.
+    pub keys: Vec<String>,
+}
+
+/// A trust document that is in the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedTrust {
+    /// The document.
+    #[serde(flatten)]
+    pub document: TrustInfo,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// Whether devices that adopt it believe this server's freshness replies.
+    pub is_fresh: bool,
 }
 
 /// A row of the audit log.

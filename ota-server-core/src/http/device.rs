@@ -1,4 +1,4 @@
-//! Polls and reports: postcard in, postcard out.
+//! Polls, reports and questions: postcard in, postcard out.
 
 use alloc::vec::Vec;
 
@@ -42,6 +42,18 @@ pub(super) async fn report(
     }
 }
 
+/// `POST /device/v1/ask`.
+pub(super) async fn ask(
+    State(fleet): State<Fleet>,
+    Asker(device): Asker,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    match decode(&body.map_err(|_| Refused::malformed())?) {
+        Ok(Up::Ask(question)) => Ok(answer(&fleet.ask(device, &question).await?)),
+        _ => Err(Refused::malformed()),
+    }
+}
+
 /// Which device is asking. Stands before the body in a handler, so that a stranger's body is not even read.
 pub(super) struct Asker(pub(super) DeviceId);
 
@@ -58,6 +70,7 @@ fn answer(reply: &Reply) -> Response {
     let status = match reply.answer() {
         Answer::Refused(Refusal::Gone) => StatusCode::GONE,
         Answer::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Answer::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::OK,
     };
     message(status, reply.bytes())

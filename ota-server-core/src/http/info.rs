@@ -1,19 +1,25 @@
 //! From the engine's values to the API's shapes.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 
+use ota_manifest::{DocumentKey, Role, TrustDocument};
+
 use super::api::{
-    AuditInfo, CampaignInfo, DeviceInfo, ImageInfo, JobEventInfo, JobInfo, ReleaseInfo, WaveInfo,
+    AuditInfo, CampaignInfo, DeviceInfo, ImageInfo, JobEventInfo, JobInfo, ReleaseInfo, RoleInfo, TrustInfo,
+    WaveInfo,
 };
 use crate::audit::AuditRow;
 use crate::clock::UnixMs;
 use crate::device::Device;
 use crate::engine::CampaignView;
+use crate::names::Named;
 use crate::release::Release;
 use crate::rollout::Tally;
 use crate::state::JobKind;
 use crate::store::{JobEvent, JobRow};
+use crate::trust::TrustRow;
 
 impl From<&Release> for ReleaseInfo {
     fn from(release: &Release) -> Self {
@@ -84,6 +90,7 @@ impl From<JobRow> for JobInfo {
             cause: columns.cause.map(Into::into),
             boots: columns.boots,
             code: columns.code,
+            probes: columns.probes,
             attempt: row.job.attempt,
             done: row.job.done,
             offered_ms: row.job.offered.map(|at| at.0),
@@ -109,6 +116,7 @@ impl From<JobEvent> for JobEventInfo {
             cause: event.cause.map(Into::into),
             boots: event.boots,
             code: event.code,
+            probes: event.probes,
         }
     }
 }
@@ -126,7 +134,36 @@ impl From<&Device> for DeviceInfo {
             protocol: device.said.map(|said| said.protocol),
             version: device.said.map(|said| said.version.to_string()),
             running: device.said.map(|said| said.running.to_string()),
+            trust: device.trust,
         }
+    }
+}
+
+impl TrustInfo {
+    /// `None` if the store has not kept the document whole.
+    pub(super) fn of(row: &TrustRow) -> Option<Self> {
+        let document = row.document()?;
+        let roles = Role::ALL.into_iter().map(|role| (Named::name(role).into(), role_info(&document, role)));
+        Some(Self {
+            version: row.version,
+            sha256: row.sha256.to_string(),
+            size: row.envelope.len() as u64,
+            epoch: document.epoch,
+            min_epoch: document.min_order.epoch,
+            min_sequence: document.min_order.sequence,
+            roles: roles.filter(|(_, role)| !role.keys.is_empty()).collect(),
+            author: row.author.clone(),
+            added_ms: row.added.0,
+        })
+    }
+}
+
+fn role_info(document: &TrustDocument<'_>, role: Role) -> RoleInfo {
+    let hex = |key: DocumentKey<'_>| key.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    RoleInfo {
+        threshold: document.thresholds.of(role),
+        hybrid: document.hybrid.contains(role),
+        keys: document.keys.iter().filter(|key| key.role == role).map(hex).collect(),
     }
 }
 

@@ -17,6 +17,9 @@
 //! | `GET /devices?first=&limit=` | | list of [`api::DeviceInfo`] |
 //! | `DELETE /devices/{device}` | | 204 |
 //! | `POST /devices/{device}/ring`: have it ask now | | 202; without a bell 503 |
+//! | `POST /trust` | a signed trust document | [`api::AddedTrust`]: 201, or 200 if it was there already |
+//! | `GET /trust` | | [`api::TrustChain`] |
+//! | `GET /trust/{version}/envelope` | | the signed envelope's bytes |
 //! | `GET /audit?after=&limit=` | | list of [`api::AuditInfo`] |
 //!
 //! What goes wrong is answered with [`api::Problem`] (RFC 9457), which says whose fault it is.
@@ -28,6 +31,7 @@ mod objects;
 mod operator;
 mod problem;
 mod release;
+mod trust;
 
 pub use problem::ApiError;
 
@@ -35,6 +39,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, header};
 use axum::routing::{delete, get, post, put};
+use ota_manifest::MAX_TRUST_ENVELOPE_POST_QUANTUM;
 use ota_manifest::wire::{MAX_REPORT, path};
 
 use crate::fleet::Fleet;
@@ -52,7 +57,9 @@ pub fn device_routes(fleet: Fleet) -> Router {
     Router::new()
         .route(path::POLL, post(device::poll))
         .route(path::REPORT, post(device::report))
+        .route(path::ASK, post(device::ask))
         .layer(DefaultBodyLimit::max(MAX_REPORT))
+        .route(path::TRUST_ROUTE, get(trust::deliver))
         .route(path::OBJECT_ROUTE, get(objects::object))
         .with_state(fleet)
 }
@@ -72,7 +79,12 @@ pub fn operator_routes(fleet: Fleet) -> Router {
         .route("/devices/{device}", delete(operator::remove))
         .route("/devices/{device}/ring", post(operator::ring))
         .route("/audit", get(operator::audit))
+        .route("/trust/{version}/envelope", get(trust::envelope))
         .layer(DefaultBodyLimit::max(MAX_JSON))
+        .route(
+            "/trust",
+            post(trust::add).get(trust::list).layer(DefaultBodyLimit::max(MAX_TRUST_ENVELOPE_POST_QUANTUM)),
+        )
         .route("/images", put(operator::upload).layer(DefaultBodyLimit::max(max_image)))
         .with_state(fleet);
     Router::new().nest("/operator/v1", api)

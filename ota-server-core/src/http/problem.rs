@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::api::Problem;
 use crate::error::CommandError;
-use crate::fleet::{FleetError, PublishError};
+use crate::fleet::{FleetError, PublishError, TrustRefused};
 
 /// An operator's request that was not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +75,14 @@ impl From<FleetError> for ApiError {
             FleetError::Publish(PublishError::Damaged(_)) => (StatusCode::CONFLICT, "storage"),
             FleetError::Publish(error) if error.is_signers_fault() => (StatusCode::BAD_GATEWAY, "signer"),
             FleetError::Publish(_) => (StatusCode::UNPROCESSABLE_ENTITY, "operator"),
+            FleetError::Trust(TrustRefused::Contradicts(_)) => (StatusCode::CONFLICT, "operator"),
+            FleetError::Trust(_) => (StatusCode::UNPROCESSABLE_ENTITY, "operator"),
+            FleetError::Freshness(_) => (StatusCode::BAD_GATEWAY, "signer"),
             FleetError::Store(_) | FleetError::Artifact(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage"),
             FleetError::Notify(_) => (StatusCode::SERVICE_UNAVAILABLE, "bell"),
-            FleetError::Random(_) | FleetError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "server"),
+            FleetError::Random(_) | FleetError::Keys(_) | FleetError::ShuttingDown => {
+                (StatusCode::SERVICE_UNAVAILABLE, "server")
+            }
         };
         if status.is_server_error() {
             tracing::error!(%error, fault, "an operator's request failed");
@@ -93,7 +98,8 @@ fn command_status(error: &CommandError) -> StatusCode {
         CommandError::WrongState { .. }
         | CommandError::EnrolledAlready
         | CommandError::ApprovedAlready
-        | CommandError::OrderNotRising(_) => StatusCode::CONFLICT,
+        | CommandError::OrderNotRising(_)
+        | CommandError::TrustNotNext(_) => StatusCode::CONFLICT,
         CommandError::NoRelease(_)
         | CommandError::Plan(_)
         | CommandError::NobodyTargeted

@@ -20,6 +20,8 @@ const UNDER_WAY: usize = 64;
 const WAITING: usize = 1024;
 const PLACES: u32 = 1088;
 const _: () = assert!(UNDER_WAY + WAITING == PLACES as usize);
+/// Of those under way, questions for freshness: the others are not to wait for a token that signs slowly.
+const QUESTIONS: usize = UNDER_WAY / 2;
 /// Most correlation data that is handed back, bytes. A device needs a counter, not a store.
 const MAX_CORRELATION: usize = 16;
 
@@ -28,13 +30,19 @@ const MAX_CORRELATION: usize = 16;
 pub(super) struct Requests {
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     dropped: Tally,
 }
 
 impl Requests {
     pub(super) fn new() -> Self {
-        let places = Arc::new(Semaphore::new(PLACES as usize));
-        Self { places, turns: Arc::new(Semaphore::new(UNDER_WAY)), dropped: Tally::default() }
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Self {
+            places: semaphore(PLACES as usize),
+            turns: semaphore(UNDER_WAY),
+            questions: semaphore(QUESTIONS),
+            dropped: Tally::default(),
+        }
     }
 
     /// Answers a device in a task of its own; drops the request if too many wait. Tells `stuck` if the broker does not
@@ -54,14 +62,17 @@ impl Requests {
             }
             return;
         };
-        let turns = Arc::clone(&self.turns);
-        // One byte more than a message may have is enough to refuse it. A copy: the original holds on to all that was read with it.
-        let payload = asked.payload.get(..=MAX_REPORT).unwrap_or(&asked.payload).to_vec();
+        let (turns, questions) = (Arc::clone(&self.turns), Arc::clone(&self.questions));
+        let message = if asked.payload.len() <= MAX_REPORT { decode(&asked.payload).ok() } else { None };
         let properties = correlated(asked);
         tokio::spawn(async move {
             let answer = {
+                let _share = match message {
+                    Some(Up::Ask(_)) => questions.acquire().await.ok(),
+                    _ => None,
+                };
                 let _turn = turns.acquire().await;
-                answer(&fleet, device, &payload).await
+                answer(&fleet, device, message).await
             };
             let topic = Topic { device, channel: Channel::Down };
             let options = PublishOptions::at_least_once().properties(properties);
@@ -99,15 +110,15 @@ fn correlated(asked: &Publish) -> PublishProperties {
 }
 
 /// The same answers as over HTTP.
-async fn answer(fleet: &Fleet, device: DeviceId, payload: &[u8]) -> Vec<u8> {
+async fn answer(fleet: &Fleet, device: DeviceId, message: Option<Up>) -> Vec<u8> {
     if fleet.look(|engine| engine.token_of(device)).is_none() {
         return refused(Refusal::Unauthentic, 0);
     }
-    let message = if payload.len() <= MAX_REPORT { decode(payload).ok() } else { None };
     match message {
         Some(Up::Poll(poll)) => reply(fleet.poll(device, &poll).await),
         Some(Up::Report(report)) => reply(fleet.report(device, &report).await),
-        Some(Up::Fetch(_) | Up::Ask(_) | Up::Trust { .. }) => refused(Refusal::Unsupported, 0),
+        Some(Up::Ask(question)) => reply(fleet.ask(device, &question).await),
+        Some(Up::Fetch(_) | Up::Trust { .. }) => refused(Refusal::Unsupported, 0),
         None => refused(Refusal::Malformed, 0),
     }
 }

@@ -12,6 +12,7 @@ use crate::audit::{AuditHead, AuditRow};
 use crate::campaign::{Campaign, CampaignNo};
 use crate::device::Device;
 use crate::release::{Release, ReleaseNo};
+use crate::trust::TrustRow;
 
 /// Keeps rows until it is dropped.
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ struct Tables {
     events: Vec<JobEvent>,
     seen: BTreeSet<(JobId, u8, u32)>,
     audit: Vec<AuditRow>,
+    trust: BTreeMap<u32, TrustRow>,
 }
 
 impl MemoryStore {
@@ -62,6 +64,9 @@ impl Tables {
             }
         }
         self.audit.extend(batch.audit);
+        for row in batch.trust {
+            self.trust.entry(row.version).or_insert(row);
+        }
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -73,6 +78,7 @@ impl Tables {
             campaigns: self.campaigns.values().cloned().collect(),
             jobs: self.jobs.values().cloned().collect(),
             audit: head.map_or_else(AuditHead::default, |row| AuditHead { seq: row.seq, hash: row.hash }),
+            trust: self.trust.values().cloned().collect(),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::clock::UnixMs;
 use crate::device::Device;
 use crate::job::Job;
 use crate::release::Release;
+use crate::trust::TrustRow;
 
 /// A future behind a seam: boxed, so that the seam can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -47,7 +48,7 @@ pub trait Store: Send + Sync {
 
     /// Writes all rows of `batch` or none, if nobody has written since `expected`. On return they survive a crash.
     ///
-    /// Releases, devices, campaigns and jobs replace the row of the same key. Of events with the same job, attempt and
+    /// Releases, devices, campaigns and jobs replace the row of the same key; of trust documents the first of a version stays. Of events with the same job, attempt and
     /// device sequence the first stays.
     fn commit(&self, batch: Batch, expected: StoreVersion)
     -> BoxFuture<'_, Result<StoreVersion, StoreError>>;
@@ -79,6 +80,8 @@ pub struct Batch {
     pub events: Vec<JobEvent>,
     /// What operators and the engine decided.
     pub audit: Vec<AuditRow>,
+    /// New trust documents.
+    pub trust: Vec<TrustRow>,
 }
 
 impl Batch {
@@ -91,6 +94,7 @@ impl Batch {
             && self.jobs.is_empty()
             && self.events.is_empty()
             && self.audit.is_empty()
+            && self.trust.is_empty()
     }
 
     /// Drops devices and jobs that a later row of the same key replaces.
@@ -113,6 +117,7 @@ impl Batch {
         self.jobs.extend(later.jobs);
         self.events.extend(later.events);
         self.audit.extend(later.audit);
+        self.trust.extend(later.trust);
     }
 }
 
@@ -162,8 +167,10 @@ pub struct JobEvent {
     pub cause: Option<Cow<'static, str>>,
     /// Boots the image got.
     pub boots: Option<u8>,
-    /// The device's code.
+    /// The device's code, of a failure or of the probe that decided.
     pub code: Option<u16>,
+    /// Bit n: probe n of the self-test failed. Absent if none did.
+    pub probes: Option<u32>,
 }
 
 /// All rows but the histories.
@@ -181,6 +188,8 @@ pub struct Snapshot {
     pub jobs: Vec<JobRow>,
     /// End of the audit chain.
     pub audit: AuditHead,
+    /// Trust documents, the oldest first.
+    pub trust: Vec<TrustRow>,
 }
 
 /// Why a store did not do it.

@@ -5,8 +5,12 @@
     reason = "shared by several test binaries, none of which uses all of it"
 )]
 
-use ota_manifest::wire::{PROTOCOL, Poll, Report, Stage};
-use ota_manifest::{DeviceId, Digest, HardwareRange, JobId, ManifestId, Order, SecurityVersion, Version};
+pub mod fleet;
+
+use ota_manifest::wire::{PROTOCOL, Poll, Question, Report, Stage};
+use ota_manifest::{
+    DeviceId, Digest, HardwareRange, JobId, ManifestId, Nonce, Order, SecurityVersion, Version,
+};
 use ota_server_core::engine::CampaignView;
 use ota_server_core::store::{BoxFuture, MemoryStore};
 use ota_server_core::{
@@ -158,6 +162,12 @@ impl Rig {
 
     pub fn ask_as(&mut self, n: u8, poll: &Poll) -> Answer {
         self.step(Event::Poll { device: device(n), poll }).unwrap().answer
+    }
+
+    /// Asks what time it is and what there is, with this trust in force.
+    pub fn question(&mut self, n: u8, trust: u32) -> Answer {
+        let question = Question { nonce: Nonce::new([n; 16]), trust };
+        self.step(Event::Ask { device: device(n), question: &question }).unwrap().answer
     }
 
     /// Asks and insists on an offer.

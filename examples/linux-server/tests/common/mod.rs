@@ -9,9 +9,12 @@ use linux_server::{Config, OperatorClient, Running, start};
 use ota_manifest::wire::path::{MEDIA_TYPE, ObjectPath, POLL, REPORT};
 use ota_manifest::wire::{Down, Object, PROTOCOL, Poll, Refusal, Report, Stage, Up, decode, encode};
 use ota_manifest::{Frame, JobId, ManifestId, Order, SecurityVersion, Version};
+use ota_manifest::{Role, TrustDraft};
 use ota_server_core::http::api::{NewDevice, NewImage, NewRelease};
+use ota_server_core::signing::SoftwareSigner;
 use ota_server_core::{HaltRule, Outcome, Plan, Wave};
-use ota_verify::manifest_id;
+use ota_verify::sign::{Signer, seal_trust};
+use ota_verify::{PublicKey, manifest_id};
 use ureq::http::{Method, Request, Response};
 
 /// A server and both its operators.
@@ -23,7 +26,11 @@ pub struct Rig {
 
 impl Rig {
     pub async fn start(folder: &std::path::Path) -> Self {
-        let server = start(Config::local(folder)).await.unwrap();
+        Self::start_with(Config::local(folder)).await
+    }
+
+    pub async fn start_with(config: Config) -> Self {
+        let server = start(config).await.unwrap();
         let author = OperatorClient::new(&server.url(), &server.tokens().author);
         let approver = OperatorClient::new(&server.url(), &server.tokens().approver);
         Self { server, author, approver }
@@ -129,6 +136,12 @@ impl Device {
         read(self.agent.run(request.body(Vec::new()).unwrap()).unwrap())
     }
 
+    pub fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        let request = Request::builder().method(Method::GET).uri(format!("{}{path}", self.base));
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        read(self.agent.run(request.body(Vec::new()).unwrap()).unwrap())
+    }
+
     pub fn post(&self, path: &str, up: &Up) -> (u16, Vec<u8>) {
         self.post_bytes(path, encode(up, &mut [0; 256]).unwrap())
     }
@@ -159,6 +172,23 @@ impl Device {
             other => panic!("not an answer to what was posted: {other:?}"),
         }
     }
+}
+
+/// The root that the servers of these tests know.
+pub fn root() -> SoftwareSigner {
+    SoftwareSigner::from_secret(&[1; 32])
+}
+
+/// A trust document signed by the root, for a server with these keys.
+pub fn document(version: u32, release: PublicKey, freshness: PublicKey) -> Vec<u8> {
+    let mut draft = TrustDraft::new(version);
+    draft.thresholds.freshness = 1;
+    for (role, key) in
+        [(Role::Root, root().public_key()), (Role::Release, release), (Role::Freshness, freshness)]
+    {
+        draft.keys.push(key.draft(role)).unwrap();
+    }
+    seal_trust(&draft, &[&root()]).unwrap()
 }
 
 fn read(mut response: Response<ureq::Body>) -> (u16, Vec<u8>) {

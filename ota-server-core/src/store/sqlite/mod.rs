@@ -44,6 +44,7 @@ impl SqliteStore {
             .busy_timeout(BUSY);
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)?;
         sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(failed)?;
+        add_columns(&pool).await?;
         let schema: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'schema'")
             .fetch_one(&pool)
             .await
@@ -80,6 +81,28 @@ impl Store for SqliteStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.pool.close())
     }
+}
+
+/// Columns that came after the tables: a file that was made without them gets them, empty.
+const ADDED: [(&str, &str, &str); 3] = [
+    ("device", "trust", "ALTER TABLE device ADD COLUMN trust INTEGER"),
+    ("job", "probes", "ALTER TABLE job ADD COLUMN probes INTEGER"),
+    ("job_event", "probes", "ALTER TABLE job_event ADD COLUMN probes INTEGER"),
+];
+
+async fn add_columns(pool: &SqlitePool) -> Result<(), StoreError> {
+    for (table, column, alter) in ADDED {
+        let there: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_table_info($1) WHERE name = $2")
+            .bind(table)
+            .bind(column)
+            .fetch_one(pool)
+            .await
+            .map_err(failed)?;
+        if there == 0 {
+            sqlx::raw_sql(alter).execute(pool).await.map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]

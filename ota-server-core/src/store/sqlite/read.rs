@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 use core::str::FromStr;
 
+use ota_manifest::wire::FailedProbes;
 use ota_manifest::{JobId, Order, SecurityVersion};
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -21,6 +22,7 @@ use crate::job::Job;
 use crate::release::{Blob, Release, ReleaseImage, ReleaseNo};
 use crate::state::JobState;
 use crate::store::{JobEvent, JobRow, MAX_PAGE, Snapshot, StoreError, StoreVersion};
+use crate::trust::TrustRow;
 
 pub(super) async fn load(pool: &SqlitePool) -> Result<Snapshot, StoreError> {
     // One read transaction, so that all tables are seen at the same moment.
@@ -37,6 +39,8 @@ pub(super) async fn load(pool: &SqlitePool) -> Result<Snapshot, StoreError> {
         sqlx::query("SELECT * FROM campaign ORDER BY no").fetch_all(&mut *at).await.map_err(failed)?;
     let jobs =
         sqlx::query("SELECT * FROM job ORDER BY campaign, rank").fetch_all(&mut *at).await.map_err(failed)?;
+    let chain =
+        sqlx::query("SELECT * FROM trust ORDER BY version").fetch_all(&mut *at).await.map_err(failed)?;
     let last = sqlx::query("SELECT * FROM audit ORDER BY seq DESC LIMIT 1")
         .fetch_optional(&mut *at)
         .await
@@ -49,6 +53,7 @@ pub(super) async fn load(pool: &SqlitePool) -> Result<Snapshot, StoreError> {
         campaigns: campaigns.iter().map(campaign).collect::<Result<_, _>>()?,
         jobs: jobs.iter().map(job).collect::<Result<_, _>>()?,
         audit: last.map_or_else(AuditHead::default, |row| AuditHead { seq: row.seq, hash: row.hash }),
+        trust: chain.iter().map(trust).collect::<Result<_, _>>()?,
     })
 }
 
@@ -109,6 +114,7 @@ fn device(row: &SqliteRow) -> Result<Device, StoreError> {
         last_poll: maybe_ms(row, "last_poll_ms")?,
         polls: unsigned(get(row, "polls")?),
         said: if said.is_some() { Some(json(row, "said")?) } else { None },
+        trust: get(row, "trust")?,
     })
 }
 
@@ -138,12 +144,13 @@ fn job(row: &SqliteRow) -> Result<JobRow, StoreError> {
     let state: String = get(row, "state")?;
     let (reason, cause): (Option<String>, Option<String>) = (get(row, "reason")?, get(row, "cause")?);
     let (boots, code): (Option<u8>, Option<u16>) = (get(row, "boots")?, get(row, "code")?);
+    let probes: Option<u32> = get(row, "probes")?;
     let state = JobState::from_columns(
         &state,
         reason.as_deref(),
         cause.as_deref(),
         boots.unwrap_or_default(),
-        code.unwrap_or_default(),
+        FailedProbes { probes: probes.unwrap_or_default(), code: code.unwrap_or_default() },
     );
     Ok(JobRow {
         id: text(row, "id")?,
@@ -187,6 +194,7 @@ fn event(row: &SqliteRow) -> Result<JobEvent, StoreError> {
         cause: cause.map(Cow::Owned),
         boots: get(row, "boots")?,
         code: get(row, "code")?,
+        probes: get(row, "probes")?,
     })
 }
 
@@ -200,6 +208,16 @@ fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
         detail: get(row, "detail")?,
         prev: text(row, "prev")?,
         hash: text(row, "hash")?,
+    })
+}
+
+fn trust(row: &SqliteRow) -> Result<TrustRow, StoreError> {
+    Ok(TrustRow {
+        version: get(row, "version")?,
+        sha256: text(row, "sha256")?,
+        envelope: get(row, "envelope")?,
+        author: get(row, "author")?,
+        added: ms(row, "added_ms")?,
     })
 }
 

@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS device (
     polls        INTEGER NOT NULL,
     said         TEXT,             -- what the device last said of itself, JSON
     version      TEXT,             -- the version in it
-    running      TEXT              -- the manifest id in it
+    running      TEXT,             -- the manifest id in it
+    trust        INTEGER           -- version of the trust in force on it, as it last said
 );
 
 CREATE TABLE IF NOT EXISTS release (
@@ -67,7 +68,7 @@ CREATE TABLE IF NOT EXISTS job (
                                     -- silent stage
     cause         TEXT,             -- reset cause of a device that went back
     boots         INTEGER,
-    code          INTEGER,
+    code          INTEGER,          -- the device's code of a failure, or of the probe that decided
     attempt       INTEGER NOT NULL,
     failures      INTEGER NOT NULL,
     seq           INTEGER,          -- highest report sequence seen in this attempt
@@ -80,6 +81,7 @@ CREATE TABLE IF NOT EXISTS job (
     turned_away   INTEGER NOT NULL, -- polls answered "nothing" because the campaign had stopped
     served        INTEGER NOT NULL, -- bytes of images and leaf lists sent for this job
     events        INTEGER NOT NULL, -- timeline rows written
+    probes        INTEGER,          -- bit n: probe n of the self-test failed; NULL if none did
     UNIQUE (campaign, rank)
 );
 
@@ -99,6 +101,7 @@ CREATE TABLE IF NOT EXISTS job_event (
     cause    TEXT,
     boots    INTEGER,
     code     INTEGER,
+    probes   INTEGER,
     UNIQUE (job, attempt, seq)
 );
 
@@ -111,4 +114,12 @@ CREATE TABLE IF NOT EXISTS audit (
     detail  TEXT NOT NULL,
     prev    TEXT NOT NULL,
     hash    TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS trust (
+    version  INTEGER PRIMARY KEY,
+    sha256   TEXT NOT NULL, -- of the envelope
+    envelope BLOB NOT NULL,
+    author   TEXT NOT NULL,
+    added_ms INTEGER NOT NULL
 );

@@ -14,6 +14,7 @@ use crate::clock::UnixMs;
 use crate::device::Device;
 use crate::release::Release;
 use crate::store::{Batch, JobEvent, JobRow, StoreError, StoreVersion};
+use crate::trust::TrustRow;
 
 pub(super) async fn commit(
     pool: &SqlitePool,
@@ -52,6 +53,9 @@ async fn write(to: &mut SqliteConnection, batch: Batch) -> Result<(), StoreError
     }
     for row in &batch.audit {
         audit(to, row).await.map_err(failed)?;
+    }
+    for row in &batch.trust {
+        trust(to, row).await.map_err(failed)?;
     }
     Ok(())
 }
@@ -96,11 +100,11 @@ async fn release(to: &mut SqliteConnection, row: &Release) -> Result<(), StoreEr
 async fn device(to: &mut SqliteConnection, row: &Device) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO device (id, name, token_sha256, enrolled_ms, removed_ms, last_poll_ms, polls, said, version, \
-         running) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         running, trust) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, token_sha256 = excluded.token_sha256, \
          enrolled_ms = excluded.enrolled_ms, removed_ms = excluded.removed_ms, \
          last_poll_ms = excluded.last_poll_ms, polls = excluded.polls, said = excluded.said, \
-         version = excluded.version, running = excluded.running",
+         version = excluded.version, running = excluded.running, trust = excluded.trust",
     )
     .bind(row.id.to_string())
     .bind(&row.name)
@@ -112,6 +116,7 @@ async fn device(to: &mut SqliteConnection, row: &Device) -> Result<(), StoreErro
     .bind(row.said.as_ref().map(json).transpose()?)
     .bind(row.said.map(|said| said.version.to_string()))
     .bind(row.said.map(|said| said.running.to_string()))
+    .bind(row.trust)
     .execute(to)
     .await
     .map_err(failed)?;
@@ -154,13 +159,15 @@ async fn job(to: &mut SqliteConnection, row: &JobRow) -> Result<(), sqlx::Error>
     let (job, columns) = (&row.job, row.job.state.columns());
     sqlx::query(
         "INSERT INTO job (id, campaign, rank, wave, device, state, reason, cause, boots, code, attempt, failures, \
-         seq, word, done, offered_ms, changed_ms, heard_ms, not_before_ms, turned_away, served, events) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) \
+         seq, word, done, offered_ms, changed_ms, heard_ms, not_before_ms, turned_away, served, events, probes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason, cause = excluded.cause, \
          boots = excluded.boots, code = excluded.code, attempt = excluded.attempt, failures = excluded.failures, \
          seq = excluded.seq, word = excluded.word, done = excluded.done, offered_ms = excluded.offered_ms, \
          changed_ms = excluded.changed_ms, heard_ms = excluded.heard_ms, not_before_ms = excluded.not_before_ms, \
-         turned_away = excluded.turned_away, served = excluded.served, events = excluded.events",
+         turned_away = excluded.turned_away, served = excluded.served, events = excluded.events, \
+         probes = excluded.probes",
     )
     .bind(row.id.to_string())
     .bind(row.campaign.0)
@@ -184,6 +191,7 @@ async fn job(to: &mut SqliteConnection, row: &JobRow) -> Result<(), sqlx::Error>
     .bind(job.turned_away)
     .bind(int(job.served))
     .bind(job.events)
+    .bind(columns.probes)
     .execute(to)
     .await?;
     Ok(())
@@ -192,7 +200,7 @@ async fn job(to: &mut SqliteConnection, row: &JobRow) -> Result<(), sqlx::Error>
 async fn event(to: &mut SqliteConnection, row: &JobEvent) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO job_event (job, campaign, device, at_ms, attempt, seq, what, late, done, total, reason, cause, \
-         boots, code) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+         boots, code, probes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
          ON CONFLICT (job, attempt, seq) DO NOTHING",
     )
     .bind(row.job.to_string())
@@ -209,6 +217,7 @@ async fn event(to: &mut SqliteConnection, row: &JobEvent) -> Result<(), sqlx::Er
     .bind(row.cause.as_deref())
     .bind(row.boots)
     .bind(row.code)
+    .bind(row.probes)
     .execute(to)
     .await?;
     Ok(())
@@ -227,6 +236,21 @@ async fn audit(to: &mut SqliteConnection, row: &AuditRow) -> Result<(), sqlx::Er
     .bind(&row.detail)
     .bind(row.prev.to_string())
     .bind(row.hash.to_string())
+    .execute(to)
+    .await?;
+    Ok(())
+}
+
+async fn trust(to: &mut SqliteConnection, row: &TrustRow) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO trust (version, sha256, envelope, author, added_ms) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (version) DO NOTHING",
+    )
+    .bind(row.version)
+    .bind(row.sha256.to_string())
+    .bind(&row.envelope)
+    .bind(&row.author)
+    .bind(ms(row.added))
     .execute(to)
     .await?;
     Ok(())

@@ -58,9 +58,11 @@ fn listing(devices: &[DeviceInfo]) -> String {
             device.device.clone(),
             device.name.clone(),
             or_dash(device.version.as_ref()),
+            or_dash(device.protocol),
+            or_dash(device.trust),
             or_dash(device.last_poll_ms.map(moment)),
             or_dash(device.removed_ms.map(moment)),
         ]
     });
-    table(["DEVICE", "NAME", "RUNS", "LAST ASKED", "REMOVED"], rows)
+    table(["DEVICE", "NAME", "RUNS", "PROTOCOL", "TRUST", "LAST ASKED", "REMOVED"], rows)
 }

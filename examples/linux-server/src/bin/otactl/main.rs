@@ -10,6 +10,7 @@
 
 mod audit;
 mod campaign;
+mod ceremony;
 mod connection;
 mod device;
 mod image;
@@ -17,6 +18,7 @@ mod job;
 mod output;
 mod pki;
 mod release;
+mod trust;
 mod watch;
 
 use std::process::ExitCode;
@@ -45,12 +47,18 @@ enum Noun {
     /// Certificates for MQTT: authority, broker, server, devices.
     #[command(subcommand)]
     Pki(pki::Verb),
+    /// Keys in files.
+    #[command(subcommand)]
+    Key(ceremony::KeyVerb),
     /// Images.
     #[command(subcommand)]
     Image(image::Verb),
     /// Signed releases.
     #[command(subcommand)]
     Release(release::Verb),
+    /// Trust documents: which keys devices believe from now on.
+    #[command(subcommand)]
+    Trust(trust::Verb),
     /// Devices.
     #[command(subcommand)]
     Device(device::Verb),
@@ -79,8 +87,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let output = Output::new(json);
     let result = match noun {
         Noun::Pki(verb) => return pki::run(&verb, &output),
+        Noun::Key(verb) => return ceremony::run_key(&verb, &output),
         Noun::Image(verb) => image::run(&verb, &connection.client()?, &output),
         Noun::Release(verb) => release::run(verb, &connection.client()?, &output),
+        Noun::Trust(verb) => trust::run(verb, &connection, &output),
         Noun::Device(verb) => device::run(verb, &connection.client()?, &output),
         Noun::Campaign(verb) => campaign::run(verb, &connection.client()?, &output),
         Noun::Job(verb) => job::run(&verb, &connection.client()?, &output),
