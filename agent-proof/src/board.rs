@@ -1,7 +1,7 @@
 //! The devices that lives are led on.
 
 use ota_slots::sim::{Bank, Flash, Lab, Release};
-use ota_slots::{Geometry, Layout, Partition, Policy, Region, SlotId, SlotRegion};
+use ota_slots::{Geometry, Layout, Partition, Policy, Region, Site, SlotId, SlotRegion, Strategy};
 
 /// The simulated flash: what it announces is the coarsest of all boards, what it enforces is the geometry of its bank.
 pub type SimFlash = Flash<4, 4096>;
@@ -10,12 +10,21 @@ pub type SimFlash = Flash<4, 4096>;
 pub const CHUNK: u32 = 1024;
 /// Bytes of the window that is lent to the agent.
 pub const WINDOW: u32 = 4096;
+/// Bytes in front of the slots, for journal and progress: two of the largest pages each.
+const REGIONS: u32 = 4 * 4096;
 /// Bytes of each slot.
 const SLOT: u32 = 32 * 1024;
 /// Bytes of an image, at most; the least is 1.
 pub const IMAGE: u64 = 12_600;
 /// Erase pages: below a chunk, equal to one, two and four chunks.
 pub const PAGES: [u32; 4] = [512, 1024, 2048, 4096];
+/// What becomes of a new image: it runs where it was staged, is swapped in, or copied over the old one.
+pub const STRATEGIES: [Strategy; 3] = [Strategy::DirectXip, Strategy::SwapOffset, Strategy::Overwrite];
+
+/// Fills a region with a byte.
+pub(crate) fn ruin(flash: &mut SimFlash, region: Region, byte: u8) {
+    flash.corrupt(region.start as usize, &vec![byte; region.len as usize]);
+}
 
 /// A kind of device, and one of them that runs release 1 from slot A.
 #[derive(Debug)]
@@ -35,16 +44,21 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board whose flash has erase pages of so many bytes.
+    /// A board of this strategy whose flash has erase pages of so many bytes.
     #[must_use]
-    pub fn new(page: u32) -> Self {
+    pub fn new(strategy: Strategy, page: u32) -> Self {
         let geometry = Geometry { erase_page: page, write_size: 4, erased: 0xFF };
-        let (journal, slots) = (2 * page, 2 * 4096);
-        let slot = |start| SlotRegion::new(Region::new(geometry, start, SLOT), 0x10_0000 + start);
-        let journal = Region::new(geometry, 0, journal);
-        let layout = Layout::constant(Partition::direct_xip(journal, slot(slots), slot(slots + SLOT)));
+        let region = |start, len| Region::new(geometry, start, len);
+        let (journal, progress) = (region(0, 2 * page), region(2 * page, 2 * page));
+        let (a, b) = (region(REGIONS, SLOT), region(REGIONS + SLOT, SLOT));
+        let slot = |region: Region| SlotRegion::new(region, 0x10_0000 + region.start);
+        let layout = Layout::constant(match strategy {
+            Strategy::DirectXip => Partition::direct_xip(journal, slot(a), slot(b)),
+            Strategy::SwapOffset => Partition::swap_offset(journal, slot(a), b, progress),
+            Strategy::Overwrite => Partition::overwrite_without_way_back(journal, slot(a), b, progress),
+        });
         let lab = Lab::with_layout(layout);
-        let bank = Bank { len: slots + 2 * SLOT, write_size: 4, erase_page: page, erased: 0xFF };
+        let bank = Bank { len: REGIONS + 2 * SLOT, write_size: 4, erase_page: page, erased: 0xFF };
         let mut flash = SimFlash::with_banks(&[bank], 1);
         let first = lab.release(1, 3000);
         lab.provision(&mut flash, &first);
@@ -56,7 +70,18 @@ impl Board {
     /// All of them.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        PAGES.map(Self::new).into()
+        STRATEGIES.into_iter().flat_map(Self::with).collect()
+    }
+
+    /// Those of one strategy.
+    pub fn with(strategy: Strategy) -> impl Iterator<Item = Self> {
+        PAGES.into_iter().map(move |page| Self::new(strategy, page))
+    }
+
+    /// Whether a failed image stays where it is, since the old one is gone.
+    #[must_use]
+    pub fn has_no_way_back(&self) -> bool {
+        self.layout.strategy() == Strategy::Overwrite
     }
 
     /// Bytes of a block.
@@ -71,9 +96,9 @@ impl Board {
         WINDOW / self.block() * self.block()
     }
 
-    /// Where the image in a slot begins.
+    /// Where the image begins that runs from a slot, or was staged in it.
     #[must_use]
     pub fn image_at(&self, slot: SlotId) -> usize {
-        self.layout.slot(slot).region.start as usize
+        (self.layout.slot(slot).region.start + self.layout.image_offset(Site::Slot(slot))) as usize
     }
 }

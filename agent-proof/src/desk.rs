@@ -1,9 +1,10 @@
 //! The server: a few jobs for one device, one after the other, with moods.
 
 use ota_agent::sim::{Dice, Lie, ScriptedServer};
-use ota_manifest::JobId;
 use ota_manifest::wire::{Down, Fetch, Object, Refusal, Report, Stage, Up};
+use ota_manifest::{Frame, JobId, ManifestId};
 use ota_slots::sim::Release;
+use ota_verify::manifest_id;
 
 use crate::scenario::Kind;
 
@@ -11,9 +12,11 @@ use crate::scenario::Kind;
 const ANSWER: usize = 8 * 1024;
 /// Attempts that the server gives a job whose copy was bad.
 const SECOND: u8 = 2;
+/// Polls after which the server gives up waiting for word of a job.
+const LONGEST_SILENCE: u32 = 3;
 
 /// How often the server is not at its best, percent of the messages.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Moods {
     /// It is busy, or has put the device off.
     pub busy: u8,
@@ -23,6 +26,8 @@ pub struct Moods {
     pub strange: u8,
     /// It offers once more what has ended.
     pub forgets: u8,
+    /// It is restored from a backup that knows nothing of the last job's reports, once, when there is nothing left to do.
+    pub restored: u8,
 }
 
 /// One job.
@@ -38,6 +43,13 @@ pub struct Posting {
     pub attempt: u8,
     /// The server waits for nothing more.
     pub closed: bool,
+    /// It was offered to a device that lost its journal before the job ended.
+    pub lost: bool,
+    /// The report that ended it, which the server had acknowledged and has forgotten.
+    pub forgotten: Option<Report>,
+    /// Polls while the server waited for word of it, and the device runs it or has tested it.
+    silent_polls: u32,
+    manifest: ManifestId,
     /// Messages about it until the server takes it back.
     patience: u64,
     objects: ScriptedServer,
@@ -66,7 +78,21 @@ impl Posting {
     pub fn new(kind: Kind, release: Release, number: u8, patience: u64, chunk: usize) -> Self {
         let job = JobId::new([number; 16]);
         let objects = ScriptedServer::new(release.clone(), job, chunk);
-        Self { job, kind, release, attempt: 1, closed: false, patience, objects }
+        // A forged envelope may not be one at all; then nothing runs that has its name.
+        let manifest = Frame::parse(&release.envelope).map_or(ManifestId::NONE, |frame| manifest_id(&frame));
+        Self {
+            job,
+            kind,
+            release,
+            attempt: 1,
+            closed: false,
+            lost: false,
+            forgotten: None,
+            silent_polls: 0,
+            manifest,
+            patience,
+            objects,
+        }
     }
 
     /// Counts a message about it.
@@ -116,11 +142,18 @@ impl Desk {
         self.reports.iter().filter(of).filter(|report| report.stage.is_terminal())
     }
 
+    /// Whether one of the two reports of this number ends the job, and the other does not.
+    #[must_use]
+    pub fn ends_otherwise(&self, report: &Report) -> bool {
+        let first = self.reports.iter().find(|known| same_number(known, report));
+        first.is_some_and(|first| first.stage.is_terminal() != report.stage.is_terminal())
+    }
+
     /// The answer, encoded.
     pub fn answer(&mut self, up: Up) -> Vec<u8> {
         let mut buffer = [0; ANSWER];
         let down = match up {
-            Up::Poll(_) => self.poll(),
+            Up::Poll(poll) => self.poll(poll.running),
             Up::Report(report) => self.report(report),
             Up::Fetch(fetch) => self.fetch(fetch),
             Up::Ask(_) | Up::Trust { .. } => {
@@ -130,7 +163,7 @@ impl Desk {
         ota_manifest::wire::encode(&down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
     }
 
-    fn poll(&mut self) -> Down<'_> {
+    fn poll(&mut self, running: ManifestId) -> Down<'_> {
         if self.dice.percent(self.moods.busy) {
             return Down::Idle { retry_after_ms: 5000 };
         }
@@ -138,8 +171,11 @@ impl Desk {
             return Down::Ack { seq: 0 };
         }
         let forgotten = if self.dice.percent(self.moods.forgets) { self.ended() } else { None };
-        let open = self.postings.iter().position(|posting| !posting.closed && !posting.is_withdrawn());
-        let chosen = forgotten.or(open.filter(|open| !self.is_tested(*open)));
+        if self.open().is_none() && self.dice.percent(self.moods.restored) {
+            self.restore();
+        }
+        let open = self.open();
+        let chosen = forgotten.or(open.filter(|open| !self.is_awaited(*open, running)));
         let Some((index, posting)) = chosen.and_then(|index| Some((index, self.postings.get_mut(index)?)))
         else {
             self.idle_polls += 1;
@@ -150,12 +186,48 @@ impl Desk {
         Down::Offer { job: posting.job, attempt: posting.attempt, envelope: &posting.release.envelope }
     }
 
-    /// Whether the image of a job was on trial: it answers for itself, or the one does that runs after it.
-    fn is_tested(&self, index: usize) -> bool {
-        self.postings.get(index).is_some_and(|posting| {
-            let of = |report: &&Report| report.job == posting.job && report.attempt == posting.attempt;
-            self.reports.iter().filter(of).any(|report| report.stage == Stage::Testing)
-        })
+    /// The job that is to be offered, or worked on.
+    fn open(&self) -> Option<usize> {
+        self.postings.iter().position(|posting| !posting.closed && !posting.is_withdrawn())
+    }
+
+    /// Whether the image of a job was on trial: it answers for itself, or the one does that runs after it. A device that has
+    /// lost its journal may run the image and know nothing of a job: then the server gives up, after a while.
+    fn is_awaited(&mut self, index: usize, running: ManifestId) -> bool {
+        let Some(posting) = self.postings.get_mut(index) else { return false };
+        let of = |report: &&Report| report.job == posting.job && report.attempt == posting.attempt;
+        let tested = self.reports.iter().filter(of).any(|report| report.stage == Stage::Testing);
+        let awaited =
+            (tested && posting.forgotten.is_none()) || (posting.lost && posting.manifest == running);
+        if awaited && posting.lost {
+            posting.silent_polls += 1;
+            posting.closed |= posting.silent_polls > LONGEST_SILENCE;
+        }
+        awaited
+    }
+
+    /// Forgets every report of the attempt that ended last.
+    fn restore(&mut self) {
+        let Some(posting) = self.offered.and_then(|index| self.postings.get_mut(index)) else { return };
+        let of = |report: &Report| (report.job, report.attempt) == (posting.job, posting.attempt);
+        let ended = self.reports.iter().find(|report| of(report) && report.stage.is_terminal());
+        let Some(ended) = ended.copied().filter(|_| posting.closed && posting.kind != Kind::Withdrawn) else {
+            return;
+        };
+        self.reports.retain(|report| !of(report));
+        (posting.closed, posting.forgotten) = (false, Some(ended));
+        self.moods.restored = 0;
+    }
+
+    /// It forgets nothing from now on.
+    pub const fn remember(&mut self) {
+        (self.moods.forgets, self.moods.restored) = (0, 0);
+    }
+
+    /// The job that was offered and has not ended.
+    pub fn under_way(&mut self) -> Option<&mut Posting> {
+        let offered = self.offered.and_then(|index| self.postings.get_mut(index));
+        offered.filter(|posting| !posting.closed)
     }
 
     /// The job that was offered last, if it has ended in a way that a device remembers, or comes to again.
@@ -176,10 +248,7 @@ impl Desk {
         let Some(posting) = self.postings.iter_mut().find(|posting| posting.job == report.job) else {
             return Down::Refused { refusal: Refusal::Gone, retry_after_ms: 0 };
         };
-        let same = |known: &&Report| {
-            (known.job, known.attempt, known.seq) == (report.job, report.attempt, report.seq)
-        };
-        match self.reports.iter().find(same) {
+        match self.reports.iter().find(|known| same_number(known, &report)) {
             Some(known) if known.stage != report.stage => self.misnumbered.push(report),
             Some(_) => {}
             None => self.reports.push(report),
@@ -226,6 +295,10 @@ impl Desk {
         }
         posting.objects.answer(Up::Fetch(fetch))
     }
+}
+
+fn same_number(one: &Report, other: &Report) -> bool {
+    (one.job, one.attempt, one.seq) == (other.job, other.attempt, other.seq)
 }
 
 impl Posting {

@@ -5,9 +5,9 @@ use ota_agent::sim::{Dice, LossyLink, Mishaps, Weather};
 use ota_agent::{BootReport, SlotDriver, Started};
 use ota_manifest::wire::ResetCause;
 use ota_slots::sim::{Cut, CutMode};
-use ota_slots::{Boot, Handover, SlotId, WORK_BUFFER, run_blocking};
+use ota_slots::{Boot, Handover, SlotId, Strategy, WORK_BUFFER, run_blocking};
 
-use crate::board::{Board, CHUNK, IMAGE, SimFlash};
+use crate::board::{Board, CHUNK, IMAGE, SimFlash, ruin};
 use crate::desk::{Desk, Moods, Posting};
 use crate::frame::Unwrap;
 use crate::plant::Plant;
@@ -19,6 +19,8 @@ use crate::witness::{Fault, Finding, Witness};
 const LONGEST_MS: u64 = 14 * 24 * 3600 * 1000;
 /// Outputs of an agent in a life, at most.
 const MOST_OUTPUTS: u32 = 50_000;
+/// Flash operations of a move of the longest image, about.
+const MOVE: u64 = 60;
 /// Polls with nothing to do until a device counts as quiet.
 const QUIET_POLLS: u32 = 2;
 
@@ -47,6 +49,14 @@ pub struct Outcome {
     pub outputs: u32,
     /// What happened on the way up and on the way down.
     pub mishaps: [Mishaps; 2],
+    /// What became of new images.
+    pub strategy: Strategy,
+    /// Power failures in the bootloader.
+    pub cut_boots: u32,
+    /// The journal was lost while a job was under way.
+    pub lost_journal: bool,
+    /// The server forgot how a job had ended.
+    pub restored: bool,
     /// Virtual time, ms.
     pub took_ms: u64,
     /// Broken promises.
@@ -88,6 +98,10 @@ pub struct Life<'b> {
     /// excuses no rollback.
     pub(crate) early: bool,
     fate: Fate,
+    /// Power sessions after which the journal is lost, once a job is under way.
+    loses_journal_after: Option<u32>,
+    /// Power sessions that ended in the bootloader.
+    cut_boots: u32,
     /// Polls with nothing to do at which the life is over; the first time, it is switched off and on once more.
     quiet_at: Option<u32>,
     switched: bool,
@@ -108,16 +122,17 @@ impl<'b> Life<'b> {
             lies: dice.pick(&[0, 0, 2, 4]),
             strange: dice.pick(&[0, 0, 1, 3]),
             forgets: dice.pick(&[0, 0, 5, 20]),
+            restored: dice.pick(&[0, 0, 0, 30]),
         };
         let left = u32::try_from(dice.below(9)).unwrap_or(0);
         let until = dice.below(250);
         let mut flash = board.flash.reseeded(dice.roll());
         if dice.percent(5) && !kinds.contains(&Kind::BelowFloor) {
             // The floor is lost with the journal: this board has no guard region.
-            let journal = board.layout.journal();
-            flash.corrupt(journal.start as usize, &vec![0xA5; journal.len as usize]);
+            ruin(&mut flash, board.layout.journal(), 0xA5);
         }
-        Self {
+        let loses_journal_after = dice.pick(&[0, 0, 0, 0, 0, 0, 1, 2, 3, 5]);
+        let mut life = Self {
             board,
             desk: Desk::new(postings, moods, Dice::new(dice.roll())),
             flash,
@@ -134,14 +149,32 @@ impl<'b> Life<'b> {
             told: false,
             early: false,
             fate: Fate { left, until, in_boots: true },
+            loses_journal_after: None,
+            cut_boots: 0,
             quiet_at: None,
             switched: false,
+        };
+        if loses_journal_after > 0 {
+            life.lose_journal_after(loses_journal_after);
         }
+        life
     }
 
     /// Resets it once, at this output of its agents, counted from 0, instead of whenever its seed says.
     pub fn strike_once(&mut self, output: u64) {
         self.fate = Fate { left: 1, until: output, in_boots: false };
+    }
+
+    /// Lets its journal be lost in a reset, after so many, once a job is under way; unless that changes how its jobs have to
+    /// end. Whether it will be.
+    pub fn lose_journal_after(&mut self, reboots: u32) -> bool {
+        let survives = self.desk.postings.iter().all(|posting| posting.kind.survives_a_lost_journal());
+        if survives {
+            // One memory at a time: what neither side remembers nobody can tell.
+            self.desk.remember();
+            self.loses_journal_after = Some(reboots);
+        }
+        survives
     }
 
     /// Tells on standard error what happens.
@@ -159,7 +192,8 @@ impl<'b> Life<'b> {
     #[must_use]
     pub fn lead(mut self) -> Outcome {
         self.say(|| {
-            format!("{:?}", self.desk.postings.iter().map(|posting| posting.kind).collect::<Vec<_>>())
+            let kinds: Vec<_> = self.desk.postings.iter().map(|posting| posting.kind).collect();
+            format!("{:?}, pages of {}, {kinds:?}", self.board.layout.strategy(), self.board.page)
         });
         let mut cause = ResetCause::PowerOn;
         while let Ended::Reset(why) = self.session(cause) {
@@ -167,6 +201,10 @@ impl<'b> Life<'b> {
             cause = why;
             self.flash.power_on();
             self.witness.reset();
+            if self.loses_journal_after.is_some_and(|after| self.witness.reboots >= after) {
+                self.lose_journal();
+            }
+            self.plant.at_reset(&mut self.flash, self.board);
             self.now += 100 + self.dice.below(3000);
             if self.witness.reboots > 500 {
                 self.witness.find(Fault::Stuck, "500 resets".into());
@@ -176,14 +214,22 @@ impl<'b> Life<'b> {
         self.conclude()
     }
 
+    /// If a job is under way: erased, or filled with something else, so that no record is left.
+    fn lose_journal(&mut self) {
+        let Some(posting) = self.desk.under_way() else { return };
+        posting.lost = true;
+        self.say(|| "the journal is lost".into());
+        self.loses_journal_after = None;
+        ruin(&mut self.flash, self.board.layout.journal(), self.dice.pick(&[0xFF, 0x00, 0xA5]));
+        self.witness.forget_download();
+    }
+
     fn conclude(mut self) -> Outcome {
         let finished = self.desk.is_done() && !self.witness.findings.iter().any(|f| f.fault == Fault::Stuck);
         if finished {
-            let desk = core::mem::replace(
-                &mut self.desk,
-                Desk::new(Vec::new(), Moods { busy: 0, lies: 0, strange: 0, forgets: 0 }, Dice::new(0)),
-            );
-            self.witness.judge(&desk);
+            let desk =
+                core::mem::replace(&mut self.desk, Desk::new(Vec::new(), Moods::default(), Dice::new(0)));
+            self.witness.judge(&desk, self.board);
             self.desk = desk;
         }
         let window = self.board.window_pages();
@@ -203,6 +249,10 @@ impl<'b> Life<'b> {
             refetched,
             outputs: self.outputs,
             mishaps: [self.up.mishaps(), self.down.mishaps()],
+            strategy: self.board.layout.strategy(),
+            cut_boots: self.cut_boots,
+            lost_journal: self.desk.postings.iter().any(|posting| posting.lost),
+            restored: self.desk.postings.iter().any(|posting| posting.forgotten.is_some()),
             took_ms: self.now,
             findings: self.witness.findings,
         }
@@ -212,13 +262,19 @@ impl<'b> Life<'b> {
     fn session(&mut self, cause: ResetCause) -> Ended {
         let board = self.board;
         if self.fate.in_boots && self.fate.left > 0 && self.dice.percent(10) {
-            // Within the bootloader, if it writes; else a little later.
-            self.plan_cut(3);
+            // Within the bootloader, if it writes; else a little later. Where it moves images, it writes a lot.
+            let among = if board.layout.strategy().moves() { self.dice.pick(&[3, MOVE]) } else { 3 };
+            self.plan_cut(among);
         }
         let mut buffer = [0; WORK_BUFFER];
-        let boot = Boot::new(&board.layout, &board.policy, cause);
-        let handover = run_blocking(boot, &mut self.flash, &board.layout, &mut buffer, || ());
+        let (layout, policy, flash) = (&board.layout, &board.policy, &mut self.flash);
+        let handover = if layout.strategy().moves() {
+            run_blocking(Boot::moving(layout, policy, cause), flash, layout, &mut buffer, || ())
+        } else {
+            run_blocking(Boot::new(layout, policy, cause), flash, layout, &mut buffer, || ())
+        };
         if !self.flash.is_powered() {
+            self.cut_boots += 1;
             return self.power_lost();
         }
         let Ok(handover) = handover else {
@@ -249,12 +305,15 @@ impl<'b> Life<'b> {
     ) -> Ended {
         self.say(|| format!("boots {slot:?}, {:?}, event {:?}", report.started, report.event));
         self.plant.at_boot(&mut report, &mut self.flash, self.board, slot, self.witness.reboots);
-        let on_trial = report.started == Started::Trial;
+        let offered = self.witness.offered.and_then(|job| self.desk.postings.get(job));
+        self.plant.believe(&mut report, offered.map(|posting| posting.job));
+        let running = self.job_of(report.order.sequence);
+        let on_trial = running.filter(|_| report.started == Started::Trial);
         self.early = false;
         let (mut envelope, mut window) = (vec![0; 1536], vec![0; crate::board::WINDOW as usize]);
         let buffers = ota_agent::Buffers { envelope: &mut envelope, window: &mut window };
-        let ended = Session::new(self, slots, report, slot, buffer, buffers).run();
-        if let (Ended::Reset(why), true, Some(job)) = (ended, on_trial, self.witness.on_trial)
+        let ended = Session::new(self, slots, report, (slot, on_trial), buffer, buffers).run();
+        if let (Ended::Reset(why), Some(job)) = (ended, on_trial)
             && !why.is_power()
             && !core::mem::take(&mut self.early)
             && let Some(facts) = self.witness.facts.get_mut(job)
@@ -264,15 +323,24 @@ impl<'b> Life<'b> {
         ended
     }
 
+    /// The job of the release that is the `number`th of the device; the first one came with it.
+    fn job_of(&self, number: u32) -> Option<usize> {
+        let job = usize::try_from(number.checked_sub(2)?).ok()?;
+        (job < self.desk.postings.len()).then_some(job)
+    }
+
     /// Whatever runs is a release, whole.
     fn check_handover(&mut self, handover: &Handover) {
         let (slot, number) = (handover.slot(), handover.image().order().sequence);
-        let posting = number.checked_sub(2).and_then(|index| self.desk.postings.get(index as usize));
+        let posting = self.job_of(number).and_then(|job| self.desk.postings.get(job));
         let release = match number {
             1 => Some(&self.board.first),
             _ => posting.map(|posting| &posting.release),
         };
         let may_run = posting.is_none_or(|posting| posting.kind.may_run());
+        if let Some(facts) = self.job_of(number).and_then(|job| self.witness.facts.get_mut(job)) {
+            facts.ran = true;
+        }
         let start = self.board.image_at(slot);
         let whole = release.is_some_and(|release| {
             let image = &release.for_slot(slot).image;

@@ -1,10 +1,11 @@
 //! Faults planted on purpose: each must be noticed, or the rig proves nothing.
 
-use ota_agent::{BootReport, Context, Progress, SlotWork, SlotsAnswer};
-use ota_manifest::wire::{Down, Report, Up};
+use ota_agent::{BootReport, Context, Progress, SlotWork, SlotsAnswer, Started};
+use ota_manifest::JobId;
+use ota_manifest::wire::{Down, Report, RollbackReason, Up};
 use ota_slots::{OPAQUE, SlotId};
 
-use crate::board::{Board, SimFlash};
+use crate::board::{Board, SimFlash, ruin};
 use crate::witness::Fault;
 
 /// What is wrong with the agent, or with what carries out its outputs.
@@ -32,11 +33,17 @@ pub enum Plant {
     HearsNoCancel,
     /// Whatever the self-test says, the firmware counts as fit.
     AlwaysFit,
+    /// It forgets at every reset how its last job ended, once the server has heard of it.
+    ForgetsEnds,
+    /// Without its journal it believes that the job was done.
+    BelievesItDone,
+    /// How far a move of images has come is lost at every reset.
+    LosesProgress,
 }
 
 impl Plant {
     /// All of them, each with what it must be noticed as.
-    pub const ALL: [(Self, Fault); 10] = [
+    pub const ALL: [(Self, Fault); 13] = [
         (Self::ForgetsContext, Fault::WrongTerminal),
         (Self::TakesAnyChunk, Fault::WrongTerminal),
         (Self::SkipsRecords, Fault::WrongTerminal),
@@ -47,7 +54,16 @@ impl Plant {
         (Self::AltersAfterProof, Fault::Unproven),
         (Self::HearsNoCancel, Fault::Deaf),
         (Self::AlwaysFit, Fault::WrongTerminal),
+        (Self::ForgetsEnds, Fault::RetoldOtherwise),
+        (Self::BelievesItDone, Fault::WrongTerminal),
+        (Self::LosesProgress, Fault::Stuck),
     ];
+
+    pub(crate) fn at_reset(self, flash: &mut SimFlash, board: &Board) {
+        if let (Self::LosesProgress, Some(region)) = (self, board.layout.progress()) {
+            ruin(flash, region, 0xFF);
+        }
+    }
 
     pub(crate) fn at_boot(
         self,
@@ -67,8 +83,24 @@ impl Plant {
                 }
                 report.opaque = context.encode();
             }
+            Self::ForgetsEnds if Context::decode(&report.opaque).acknowledged => report.opaque = [0; OPAQUE],
             Self::LosesSlot => flash.corrupt(board.image_at(running.other()), &[0xFF; 32]),
             _ => {}
+        }
+    }
+
+    /// What the agent makes of a journal that is gone, `offered` being the job it was offered last.
+    pub(crate) fn believe(self, report: &mut BootReport, offered: Option<JobId>) {
+        let lost = report.event.is_some_and(|event| event.reason == RollbackReason::JournalLost);
+        if let (Self::BelievesItDone, true, Some(job)) = (self, lost, offered) {
+            let done = Context {
+                job,
+                attempt: 1,
+                progress: Progress::Confirmed,
+                acknowledged: false,
+                ..Context::EMPTY
+            };
+            (report.opaque, report.event, report.started) = (done.encode(), None, Started::Settled);
         }
     }
 

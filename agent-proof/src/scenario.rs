@@ -91,6 +91,13 @@ impl Kind {
         matches!(self, Self::Unfit | Self::Hangs | Self::Sleeps | Self::Deaf)
     }
 
+    /// Whether it may be under way when the journal is lost. The floor and the list of what was rolled back are lost with it,
+    /// and firmware that is started without a job is confirmed without a server: these are for the slots' own proof.
+    #[must_use]
+    pub const fn survives_a_lost_journal(self) -> bool {
+        !matches!(self, Self::BelowFloor | Self::Again | Self::Deaf)
+    }
+
     /// Whether the server may take it back.
     #[must_use]
     pub const fn is_taken_back(self) -> bool {
@@ -149,6 +156,12 @@ pub struct Facts {
     /// Resets during its trial that were neither the supply's fault nor the agent's wish within the confirm window: each
     /// costs an attempt.
     pub attempts_lost: u32,
+    /// A failed image stays where it is, since the old one is gone.
+    pub has_no_way_back: bool,
+    /// Its image was handed over to.
+    pub ran: bool,
+    /// The journal was lost while it was under way: the device knows of no job, and starts again with what it finds.
+    pub lost: bool,
 }
 
 /// Attempts of a trial.
@@ -166,11 +179,18 @@ pub fn is_right(kind: Kind, facts: Facts, stage: Stage) -> bool {
     let refused = |refusal| stage == Stage::Rejected { refusal };
     let failed = |at, code| stage == Stage::Failed { at, code };
     let rolled_back = |why| matches!(stage, Stage::RolledBack { reason, .. } if reason == why);
+    // It was installed, or rolled back, without anybody to tell; that is what is said of it when it is offered again.
+    let known_already = refused(Refusal::NotNewer) || refused(Refusal::RejectedBefore);
+    if facts.lost && facts.ran && known_already {
+        return true;
+    }
     match kind {
         Kind::Rots if facts.rotted => rolled_back(RollbackReason::Unproven),
         Kind::Good | Kind::Rots => installed,
         Kind::Unfit => exhausted || (rolled_back(RollbackReason::SelfTest) && facts.requested),
         Kind::Hangs | Kind::Sleeps | Kind::Deaf => exhausted,
+        // What failed still runs.
+        Kind::Again if facts.has_no_way_back => refused(Refusal::NotNewer),
         Kind::Again => refused(Refusal::RejectedBefore),
         Kind::Forged => refused(Refusal::Unauthentic),
         Kind::Old => refused(Refusal::NotNewer),

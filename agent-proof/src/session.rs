@@ -2,9 +2,8 @@
 
 use ota_agent::{
     Agent, Bench, BootReport, Buffers, Config, Gates, Input, Output, SlotDriver, SlotWork, SlotsAnswer,
-    Started,
 };
-use ota_manifest::wire::{Down, Object, ResetCause, Up, decode, encode};
+use ota_manifest::wire::{Down, Object, ResetCause, Stage, Up, decode, encode};
 use ota_manifest::{JobId, Nonce, Version};
 use ota_slots::{SlotId, WORK_BUFFER};
 
@@ -53,7 +52,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         life: &'s mut Life<'b>,
         slots: SlotDriver<'s>,
         report: BootReport,
-        slot: SlotId,
+        (slot, on_trial): (SlotId, Option<usize>),
         buffer: [u8; WORK_BUFFER],
         buffers: Buffers<'w>,
     ) -> Self {
@@ -70,7 +69,6 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         };
         // The device's own clock begins anew at every reset.
         let agent = Agent::new(config, report, life.dice.roll(), buffers, 0);
-        let on_trial = (report.started == Started::Trial).then_some(life.witness.on_trial).flatten();
         let trial = on_trial.and_then(|job| life.desk.postings.get(job)).map(|posting| posting.kind);
         // Whatever arrived while it was off has arrived for nobody.
         while life.down.next_at().is_some_and(|at| at <= life.now) {
@@ -365,6 +363,12 @@ fn perform(
 ) -> SlotsAnswer {
     let done = Done::of(&work);
     let offered = life.witness.offered.and_then(|job| life.desk.postings.get(job));
+    if matches!(work, SlotWork::Begin { .. } | SlotWork::RequestBoot { .. })
+        && let Some(told) = offered.and_then(|posting| posting.forgotten)
+        && !matches!(told.stage, Stage::RolledBack { .. })
+    {
+        life.witness.find(Fault::RetoldOtherwise, format!("{told:?}, and done once more"));
+    }
     let (flash, start) = (&life.flash, life.board.image_at(target));
     life.witness.before(&work, || {
         offered.is_some_and(|posting| {
@@ -389,7 +393,7 @@ fn perform(
 
 /// The job whose image changes in the slot.
 fn rot(life: &mut Life<'_>, target: SlotId) {
-    let Some(job) = life.witness.on_trial else { return };
+    let Some(job) = life.witness.offered else { return };
     let Some(posting) = life.desk.postings.get(job) else { return };
     if let (Kind::Rots, 1, Some(facts)) = (posting.kind, posting.attempt, life.witness.facts.get_mut(job)) {
         alter(&mut life.flash, life.board, target);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ota_agent::sim::Mishaps;
+use ota_slots::Strategy;
 use serde_json::{Map, Value, json};
 
 use crate::life::Outcome;
@@ -32,6 +33,14 @@ pub struct Tally {
     pub kinds: BTreeMap<Kind, u64>,
     /// What happened to packets, both ways.
     pub mishaps: Mishaps,
+    /// Lives by what became of new images.
+    pub strategies: BTreeMap<&'static str, u64>,
+    /// Power failures in the bootloader.
+    pub cut_boots: u64,
+    /// Lives in which the journal was lost while a job was under way.
+    pub lost_journals: u64,
+    /// Lives in which the server forgot how a job had ended.
+    pub restored: u64,
     faults: BTreeMap<Fault, u64>,
     failures: Vec<(u64, Finding)>,
 }
@@ -48,6 +57,10 @@ impl Tally {
             let known = self.refetched.entry((kind, bound)).or_default();
             *known = most.max(*known);
         }
+        *self.strategies.entry(name_of(outcome.strategy)).or_default() += 1;
+        self.cut_boots += u64::from(outcome.cut_boots);
+        self.lost_journals += u64::from(outcome.lost_journal);
+        self.restored += u64::from(outcome.restored);
         outcome.kinds.iter().for_each(|kind| *self.kinds.entry(*kind).or_default() += 1);
         outcome.mishaps.iter().for_each(|mishaps| add(&mut self.mishaps, mishaps));
         self.blame(seed, &outcome.findings);
@@ -82,6 +95,12 @@ impl Tally {
             let known = self.refetched.entry(bound).or_default();
             *known = most.max(*known);
         }
+        for (strategy, count) in other.strategies {
+            *self.strategies.entry(strategy).or_default() += count;
+        }
+        self.cut_boots += other.cut_boots;
+        self.lost_journals += other.lost_journals;
+        self.restored += other.restored;
         other.kinds.into_iter().for_each(|(kind, count)| *self.kinds.entry(kind).or_default() += count);
         other.faults.into_iter().for_each(|(fault, count)| *self.faults.entry(fault).or_default() += count);
         add(&mut self.mishaps, &other.mishaps);
@@ -139,11 +158,23 @@ impl Tally {
         ] {
             figures.insert(format!("packets_{name}"), count.into());
         }
+        figures.insert("strategies".into(), json!(self.strategies));
+        figures.insert("power_failures_in_the_bootloader".into(), self.cut_boots.into());
+        figures.insert("journals_lost_under_way".into(), self.lost_journals.into());
+        figures.insert("servers_restored".into(), self.restored.into());
         let kinds: Map<String, Value> =
             self.kinds.iter().map(|(kind, count)| (format!("{kind:?}"), json!(count))).collect();
         figures.insert("jobs".into(), kinds.into());
         figures.insert("seconds".into(), json!((seconds * 10.0).round() / 10.0));
         figures
+    }
+}
+
+const fn name_of(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::DirectXip => "direct_xip",
+        Strategy::SwapOffset => "swap_offset",
+        Strategy::Overwrite => "overwrite",
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use ota_agent::{SlotWork, SlotsAnswer};
-use ota_manifest::wire::Report;
+use ota_manifest::wire::{Refusal, Report, RollbackReason, Stage};
 
 use crate::board::{Board, CHUNK, WINDOW};
 use crate::desk::{Desk, Posting};
-use crate::scenario::{Facts, is_right};
+use crate::scenario::{Facts, Kind, is_right};
 
 /// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,8 @@ pub enum Fault {
     Refetched,
     /// The device went on with a job that it had been told to give up.
     Deaf,
+    /// What the server had forgotten was told in another way, or done once more.
+    RetoldOtherwise,
     /// A rule of flash was broken.
     FlashRule,
     /// The code under test panicked.
@@ -36,7 +38,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WrongTerminal,
         Self::DoubleTerminal,
         Self::Misnumbered,
@@ -45,6 +47,7 @@ impl Fault {
         Self::WentBack,
         Self::Refetched,
         Self::Deaf,
+        Self::RetoldOtherwise,
         Self::FlashRule,
         Self::Panicked,
     ];
@@ -61,6 +64,7 @@ impl Fault {
             Self::WentBack => "went_back",
             Self::Refetched => "refetched_beyond_window",
             Self::Deaf => "went_on_after_cancel",
+            Self::RetoldOtherwise => "retold_otherwise",
             Self::FlashRule => "flash_rule_broken",
             Self::Panicked => "panicked",
         }
@@ -81,8 +85,6 @@ pub struct Finding {
 pub struct Witness {
     /// What is known of each job.
     pub facts: Vec<Facts>,
-    /// The job that the bootloader was asked for last, until it is confirmed or rolled back.
-    pub on_trial: Option<usize>,
     /// The job that was offered last.
     pub offered: Option<usize>,
     /// Power sessions before this one.
@@ -110,7 +112,6 @@ impl Witness {
     pub fn new(jobs: usize) -> Self {
         Self {
             facts: vec![Facts::default(); jobs],
-            on_trial: None,
             offered: None,
             reboots: 0,
             findings: Vec::new(),
@@ -135,6 +136,12 @@ impl Witness {
         (self.proven, self.cancelled) = (false, false);
     }
 
+    /// Nobody knows any more of the download that was under way: it begins anew.
+    pub fn forget_download(&mut self) {
+        self.known.clear();
+        self.stored = 0;
+    }
+
     /// The most that was fetched again because of one reset, of downloads that went on or that began anew; bytes.
     #[must_use]
     pub fn refetched(&self, begun_anew: bool) -> u32 {
@@ -147,8 +154,7 @@ impl Witness {
         (self.offered, self.cancelled) = (Some(job), false);
         if self.attempt != (job, attempt) {
             self.attempt = (job, attempt);
-            self.known.clear();
-            self.stored = 0;
+            self.forget_download();
         }
     }
 
@@ -183,7 +189,6 @@ impl Witness {
                     // Power may fail so late that it is done all the same.
                     facts.requested = true;
                 }
-                self.on_trial = self.offered;
             }
             SlotWork::Begin { .. } => self.proven = false,
             _ => {}
@@ -219,17 +224,19 @@ impl Witness {
             (Done::Load(chunk), SlotsAnswer::Done) => drop(self.known.insert(chunk, self.reboots)),
             (Done::Store(chunk), SlotsAnswer::Done) => self.stored = self.stored.max(chunk + 1),
             (Done::Finish, SlotsAnswer::Finished(_)) => self.proven = true,
-            (Done::Finish, _) => {
-                self.known.clear();
-                self.stored = 0;
-            }
+            (Done::Finish, _) => self.forget_download(),
             _ => {}
         }
     }
 
     /// Holds the end of a life against what it had to be.
-    pub fn judge(&mut self, desk: &Desk) {
-        if let Some(report) = desk.misnumbered.first() {
+    pub fn judge(&mut self, desk: &Desk, board: &Board) {
+        self.facts.iter_mut().for_each(|facts| facts.has_no_way_back = board.has_no_way_back());
+        let is_lost =
+            |report: &&Report| desk.postings.iter().any(|posting| posting.job == report.job && posting.lost);
+        // Without its journal the device counts from the beginning; but the number of an end is that of nothing else.
+        let wrong = |report: &&Report| !is_lost(report) || desk.ends_otherwise(report);
+        if let Some(report) = desk.misnumbered.iter().find(wrong) {
             self.find(Fault::Misnumbered, format!("{report:?}"));
         }
         for (job, posting) in desk.postings.iter().enumerate() {
@@ -244,22 +251,48 @@ impl Witness {
         let mut facts = self.facts.get(job).copied().unwrap_or_default();
         // The copy of the second attempt is good.
         facts.rotted &= attempt == 1;
-        let may_be_silent = posting.kind == crate::scenario::Kind::Withdrawn;
+        facts.lost = posting.lost;
+        if let Some(told) = posting.forgotten.filter(|told| told.attempt == attempt) {
+            return self.judge_retold(posting, facts, &told, terminals);
+        }
+        let may_be_silent = posting.kind == Kind::Withdrawn || (facts.lost && facts.ran);
         match terminals {
             [] if may_be_silent => {}
             [] => self.find(Fault::WrongTerminal, format!("{:?}: no end of attempt {attempt}", posting.kind)),
             [report, more @ ..] => {
-                if !is_right(posting.kind, facts, report.stage) {
-                    self.find(
-                        Fault::WrongTerminal,
-                        format!("{:?}: {:?}, {facts:?}", posting.kind, report.stage),
-                    );
+                let all = terminals.iter().filter(|report| !is_right(posting.kind, facts, report.stage));
+                for wrong in all {
+                    let detail = format!("{:?}: {:?}, {facts:?}", posting.kind, wrong.stage);
+                    self.find(Fault::WrongTerminal, detail);
                 }
-                if let Some(other) = more.first() {
+                // A device without a journal may do again, and tell again, what was on its way to the server.
+                if let Some(other) = more.first().filter(|_| !facts.lost) {
                     let detail = format!("{:?}: {report:?}, then {other:?}", posting.kind);
                     self.find(Fault::DoubleTerminal, detail);
                 }
             }
+        }
+    }
+}
+
+impl Witness {
+    /// What was told to a server that has forgotten it is told again, under the same number. How a rollback came about the
+    /// device does not keep; it refuses the release.
+    fn judge_retold(&mut self, posting: &Posting, facts: Facts, told: &Report, terminals: &[&Report]) {
+        let rolled_back = matches!(told.stage, Stage::RolledBack { .. });
+        let unproven = matches!(told.stage, Stage::RolledBack { reason: RollbackReason::Unproven, .. });
+        let fits = |report: &Report| {
+            let refused = matches!(
+                report.stage,
+                Stage::Rejected { refusal: Refusal::RejectedBefore | Refusal::NotNewer }
+            );
+            report == told
+                || (rolled_back && refused)
+                || (unproven && is_right(posting.kind, facts, report.stage))
+        };
+        if terminals.is_empty() || !terminals.iter().all(|report| fits(report)) {
+            let detail = format!("{:?}: {told:?}, then {terminals:?}", posting.kind);
+            self.find(Fault::RetoldOtherwise, detail);
         }
     }
 }

@@ -18,6 +18,10 @@ fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
     for kind in Kind::ALL {
         assert!(seen(&kind) >= 5, "{kind:?} only {} times", seen(&kind));
     }
+    let strategies: Vec<u64> = tally.strategies.values().copied().collect();
+    assert!(strategies.len() == 3 && strategies.iter().all(|lives| *lives > 80), "{strategies:?}");
+    let seldom = [tally.cut_boots, tally.lost_journals, tally.restored];
+    assert!(seldom.iter().all(|times| *times >= 20), "{seldom:?}");
     let happened = tally.mishaps;
     for count in
         [happened.lost, happened.doubled, happened.damaged, happened.split, happened.late, happened.overtaken]
@@ -32,10 +36,33 @@ fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
 }
 
 #[test]
+fn journal_lost_at_any_output_of_a_life_breaks_no_promise() {
+    let boards = Board::all();
+    let mut lives = 0;
+    let without = |seed, output| {
+        let mut life = Life::new(&boards, seed, Plant::None);
+        life.strike_once(output);
+        life.lose_journal_after(1).then(|| life.lead())
+    };
+    // Overwriting, swapping, in place.
+    for seed in [5, 10, 7] {
+        let undisturbed = without(seed, u64::MAX).expect("jobs that survive it");
+        for output in 0..u64::from(undisturbed.outputs) {
+            let Some(outcome) = without(seed, output) else { continue };
+            let findings = &outcome.findings;
+            assert!(outcome.finished && findings.is_empty(), "{seed} {output}: {findings:?}");
+            lives += u32::from(outcome.lost_journal);
+        }
+    }
+    assert!(lives > 200, "only {lives} lives");
+}
+
+#[test]
 fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
     let boards = Board::all();
     let mut lives = 0;
-    for seed in 1..5 {
+    // Overwriting, swapping, in place.
+    for seed in [5, 6, 7] {
         let led = |output| {
             let mut life = Life::new(&boards, seed, Plant::None);
             life.strike_once(output);

@@ -5,7 +5,7 @@ use ota_manifest::wire::{Down, FailedStage, Refusal, Report, Stage, Up};
 use ota_verify::TrustedTime;
 
 use crate::backoff::Backoff;
-use crate::context::{Context, Progress, SEQ_REJECTION, SEQ_STRIDE, SEQ_TERMINAL};
+use crate::context::{Context, Progress, SEQ_REJECTION, SEQ_TERMINAL, first_band, next_band};
 use crate::gates::Step;
 use crate::input::Started;
 use crate::inquiry::Inquiry;
@@ -115,7 +115,7 @@ impl<'b> Agent<'b> {
     #[inline(never)]
     pub fn new(config: Config, boot: BootReport, seed: u64, buffers: Buffers<'b>, now: u64) -> Self {
         let context = Context::decode(&boot.opaque);
-        let base = context.seq.saturating_add(SEQ_STRIDE);
+        let base = first_band(context.seq);
         let mut core = Core {
             config,
             boot,
@@ -226,6 +226,7 @@ impl<'b> Agent<'b> {
     }
 
     /// Whether a gate is closed before the next step; the server hears of it now and then.
+    #[inline(never)]
     fn is_held(&mut self, now: u64) -> bool {
         let step = self.state.step();
         let held = self.core.is_held(now, step);
@@ -268,7 +269,6 @@ impl<'b> Agent<'b> {
         self.core.apply_stall();
     }
 
-    #[inline(never)]
     fn message(&mut self, now: u64, message: Down<'_>) {
         if !matches!(self.under_way, UnderWay::Answer { .. }) {
             // Nobody asked: late or forged. What is under way goes on.
@@ -344,6 +344,7 @@ fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 /// What a device has to do first depends on what its journal says.
+#[inline(never)]
 fn first_state(core: &mut Core<'_>, now: u64) -> State {
     if core.boot.started == Started::Trial {
         return State::Testing(Testing::new(core, now));
@@ -474,7 +475,7 @@ impl Core<'_> {
     /// Queues the report that ends the job, numbered above everything this boot has sent.
     pub(crate) fn report_terminal(&mut self, stage: Stage) {
         self.context.seq = self.terminal_seq;
-        self.seq = self.terminal_seq.saturating_add(1);
+        self.seq = next_band(self.terminal_seq);
         self.enqueue(stage, self.terminal_seq);
         self.terminal_seq = self.seq.saturating_add(SEQ_TERMINAL);
     }
@@ -537,6 +538,7 @@ impl Core<'_> {
         }
     }
 
+    #[inline(never)]
     fn next_log(&mut self) -> Option<Event> {
         let [first, b, c, d] = self.log;
         self.log = [b, c, d, None];

@@ -17,13 +17,26 @@ use ota_manifest::JobId;
 use ota_manifest::wire::{FailedProbes, FailedStage, Stage};
 use ota_slots::OPAQUE;
 
-/// Reports of one boot that do not survive it: the first of the next boot is numbered above all of them.
-pub(crate) const SEQ_STRIDE: u32 = 1024;
-/// The report that ends a job is numbered this far above a boot's first: above anything that an earlier boot, started
-/// from the same record, may have sent and forgotten.
+/// Reports are numbered in bands of so many; each boot begins another one, and so does what follows the end of a job. The
+/// first of a boot is above all of the boots before it.
+const SEQ_BAND: u32 = 1024;
+/// The report that ends a job is numbered this far behind the beginning of its band: above anything that an earlier boot,
+/// started from the same record, may have sent and forgotten. And no other report is ever in the second half of a band:
+/// a device that has lost its journal counts from the beginning, and its last word must not pass for one of the old ones.
 pub(crate) const SEQ_TERMINAL: u32 = 512;
-/// The rejection of an offer; no other report has a number below [`SEQ_STRIDE`].
+/// The rejection of an offer; no other report has a number below [`SEQ_BAND`].
 pub(crate) const SEQ_REJECTION: u32 = 1;
+
+/// The beginning of the band behind the one of this number.
+pub(crate) const fn next_band(seq: u32) -> u32 {
+    (seq | (SEQ_BAND - 1)).saturating_add(1)
+}
+
+/// The beginning of a boot's first band, `seq` being the number in the journal. Where that ended a job, the boot that wrote
+/// it may have gone on in the band behind, for a job of which no record tells yet.
+pub(crate) const fn first_band(seq: u32) -> u32 {
+    next_band(seq.saturating_add(SEQ_TERMINAL))
+}
 
 const ACKNOWLEDGED: u8 = 0x80;
 
@@ -208,6 +221,15 @@ mod tests {
         let failed = FailedProbes { probes: 1, code: 0x0B04 };
         let on_trial = Context { progress: Progress::UnderWay, failed, ..context }.encode();
         assert_eq!(on_trial[16..], [2, 0x81, 0, 0, 0x04, 0x0B, 0x84, 0x03, 4, 3, 2, 1, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn boot_counts_from_above_whatever_the_one_before_may_have_said() {
+        for (seq, first) in
+            [(0, 1024), (1024, 2048), (1535, 2048), (1536, 3072), (2048, 3072), (u32::MAX, u32::MAX)]
+        {
+            assert_eq!(first_band(seq), first, "{seq}");
+        }
     }
 
     #[test]

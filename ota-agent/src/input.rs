@@ -102,20 +102,26 @@ impl Plan {
     #[must_use]
     #[inline(never)]
     pub const fn chunks(&self) -> u32 {
-        self.size.div_ceil(at_least_one(self.chunk_bytes))
+        self.chunks_in(self.size)
     }
 
     /// Chunks of a block, at least 1.
     #[must_use]
     #[inline(never)]
     pub const fn chunks_per_block(&self) -> u32 {
-        at_least_one(self.block_bytes.div_ceil(at_least_one(self.chunk_bytes)))
+        match self.chunks_in(self.block_bytes) {
+            0 => 1,
+            chunks => chunks,
+        }
     }
-}
 
-/// What is divided by it is no reason to panic.
-const fn at_least_one(number: u32) -> u32 {
-    if number == 0 { 1 } else { number }
+    /// Of chunks without a length, which no proven manifest has, more than any block may have: such a plan is refused.
+    const fn chunks_in(&self, bytes: u32) -> u32 {
+        match self.chunk_bytes {
+            0 => u32::MAX,
+            chunk => bytes.div_ceil(chunk),
+        }
+    }
 }
 
 /// In which state the firmware was started.

@@ -8,7 +8,7 @@ use ota_agent::{
     Agent, BootReport, Buffers, Config, Context, Event, Input, Output, Plan, Progress, SlotDriver, SlotWork,
     SlotsAnswer, Started,
 };
-use ota_manifest::wire::{Down, FailedProbes, FailedStage, Object, Refusal, ResetCause, Stage, Up};
+use ota_manifest::wire::{Down, FailedProbes, FailedStage, Fetch, Object, Refusal, ResetCause, Stage, Up};
 use ota_manifest::{JobId, ManifestId};
 use ota_slots::ResumePoint;
 use ota_slots::sim::{Cut, CutMode, Lab};
@@ -498,4 +498,64 @@ fn ring_among_the_messages_is_a_bell_and_answers_nothing() {
     assert!(matches!(agent.poll_output(20), Output::Wait));
     agent.handle_input(30, Input::Message(Down::Ring));
     assert!(matches!(agent.poll_output(30), Output::Send(Up::Poll(_))), "at once");
+}
+
+/// Drives a bare agent with this plan for a while, whatever it asks for; its slots hold `resume`, and objects are zeros.
+fn odd_download(plan: Plan, resume: ResumePoint) {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let mut agent = Agent::new(Config::default(), BootReport::confirmed(), 7, buffers, 0);
+    let mut now = 0;
+    for _ in 0..300 {
+        let input = match agent.poll_output(now) {
+            Output::Send(Up::Poll(_)) => {
+                Input::Message(Down::Offer { job: JOB, attempt: 1, envelope: b"any" })
+            }
+            Output::Send(Up::Report(report)) => Input::Message(Down::Ack { seq: report.seq }),
+            Output::Send(Up::Fetch(Fetch { object, first, .. })) => {
+                Input::Message(Down::Chunk { job: JOB, object, first, bytes: &[0; 4096] })
+            }
+            Output::Send(_) => Input::LinkLost,
+            Output::Slots(SlotWork::Admit { .. }) => Input::Slots(SlotsAnswer::Admitted(plan)),
+            Output::Slots(SlotWork::Begin { .. }) => Input::Slots(SlotsAnswer::Begun(resume)),
+            Output::Slots(SlotWork::CheckLeaves) => Input::Slots(SlotsAnswer::LeavesHeld(true)),
+            Output::Slots(SlotWork::Finish) => return,
+            Output::Slots(_) => Input::Slots(SlotsAnswer::Done),
+            Output::Wait => {
+                now = agent.poll_timeout().expect("every wait has a time limit");
+                agent.handle_timeout(now);
+                continue;
+            }
+            _ => continue,
+        };
+        agent.handle_input(now, input);
+    }
+}
+
+/// No proven manifest has such lengths, but whoever carries out slot work by himself can make any plan.
+#[test]
+fn plan_with_any_lengths_panics_nobody() {
+    const LENGTHS: [u32; 8] = [0, 1, 3, 1024, 4096, 4097, 65_536, u32::MAX];
+    for (size, chunk_bytes, block_bytes) in LENGTHS
+        .iter()
+        .flat_map(|size| LENGTHS.map(move |chunk| (*size, chunk)))
+        .flat_map(|(size, chunk)| LENGTHS.map(move |block| (size, chunk, block)))
+    {
+        let manifest = ManifestId::NONE;
+        let plan = Plan {
+            manifest,
+            image: 0,
+            size,
+            chunk_bytes,
+            block_bytes,
+            trial_attempts: 0,
+            confirm_window_s: 0,
+        };
+        assert!(plan.chunks_per_block() > 0, "{plan:?}");
+        for block in [0, 1, 100, u32::MAX] {
+            for leaves_held in [true, false] {
+                odd_download(plan, ResumePoint { leaves_held, block });
+            }
+        }
+    }
 }

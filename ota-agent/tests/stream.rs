@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use common::{CHUNK, Device, Firmware, JOB, Line, WINDOW};
+use common::{CHUNK, Device, Firmware, JOB, Line, WINDOW, bytes};
 use embedded_io::{ErrorKind, ErrorType};
 use ota_agent::sim::ScriptedServer;
 use ota_agent::{
@@ -16,7 +16,7 @@ use ota_agent::{
 use ota_manifest::wire::stream::{Decoder, encode_frame, frame, max_frame};
 use ota_manifest::wire::{
     Down, FailedProbes, FailedStage, Fetch, MAX_REPORT, Object, PROTOCOL, Question, Refusal, Report,
-    ResetCause, RollbackReason, Stage, Up, decode, encode,
+    ResetCause, RollbackReason, Stage, Up, decode,
 };
 use ota_manifest::{JobId, ManifestId, Nonce, Order, SecurityVersion, Version};
 use proptest::prelude::*;
@@ -165,10 +165,6 @@ impl Loop {
             }
         }
     }
-}
-
-fn bytes(down: &Down<'_>) -> Vec<u8> {
-    encode(down, &mut vec![0; 2 * WINDOW]).unwrap().to_vec()
 }
 
 fn framed(down: &Down<'_>) -> Vec<u8> {

@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{CHUNK, Device, Firmware, WINDOW};
+use common::{CHUNK, Device, Ended, Firmware, WINDOW};
 use ota_agent::Event;
 use ota_agent::sim::Lie;
 use ota_manifest::wire::{FailedProbes, FailedStage, Object, Refusal, ResetCause, RollbackReason, Stage};
 use ota_slots::SlotId;
-use ota_slots::sim::{Cut, CutMode, Lab, Logged};
+use ota_slots::sim::{Cut, CutMode, Lab, Logged, Release};
 
 const SIZE: usize = 12_500;
 
@@ -145,13 +145,14 @@ fn server_that_is_out_for_a_while_only_delays_the_update() {
     assert!(device.now > 10_000, "pauses grew: {} ms", device.now);
 }
 
+/// A release whose whole-image digest contradicts its own chunk tree: every chunk is good, the image never is.
+fn contradicting(lab: &Lab) -> Release {
+    lab.release_with(2, SIZE, |draft| draft.images[1].digest = ota_manifest::Digest::new([9; 32]))
+}
+
 #[test]
 fn flash_that_keeps_failing_its_proof_ends_in_one_failure_and_not_in_a_loop() {
-    // The manifest's whole-image digest contradicts its own chunk tree: every chunk is good, the image never is.
-    let contradiction = |lab: &Lab| {
-        lab.release_with(2, SIZE, |draft| draft.images[1].digest = ota_manifest::Digest::new([9; 32]))
-    };
-    let mut device = Device::new(Firmware::Fit, contradiction);
+    let mut device = Device::new(Firmware::Fit, contradicting);
     device.live();
     // One number for all failed proofs on the wire, the precise one in the log.
     assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Verifying, code: 0x0200 }]);
@@ -180,6 +181,34 @@ fn lost_journal_is_survived_and_the_next_update_still_begins() {
     device.live();
     assert_eq!(device.terminals(), [Stage::Confirmed]);
     assert_eq!(device.running, 2);
+}
+
+/// A lost journal takes the numbers with it. What is said on the way may come again under an old number and say something
+/// else; how the job ends may not, or a server that knows the number would take it for heard.
+#[test]
+fn end_of_a_job_has_a_number_of_its_own_though_the_journal_was_lost_on_the_way() {
+    for (resets, restarts) in (0..6).flat_map(|resets| (0..4).map(move |restarts| (resets, restarts))) {
+        let mut device = Device::new(Firmware::Fit, contradicting);
+        for _ in 0..resets {
+            device.flash.cut(Cut { operation: device.flash.operations() + 9, mode: CutMode::Before });
+            assert_eq!(device.session(ResetCause::PowerOn), Ended::PowerLost);
+            device.flash.power_on();
+        }
+        device.flash.corrupt(0, &[0xA5; 2 * CHUNK]);
+        for _ in 0..restarts {
+            (device.lost_requests, device.stop_at) = (1, device.now + 1);
+            assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
+        }
+        (device.lost_requests, device.stop_at) = (0, u64::MAX);
+        device.live();
+        assert_eq!(device.terminals(), [Stage::Failed { at: FailedStage::Verifying, code: 0x0200 }]);
+        let reports = device.server.reports();
+        let ends = reports.iter().filter(|report| report.stage.is_terminal());
+        for end in ends {
+            let other = reports.iter().find(|other| other.seq == end.seq && other.stage != end.stage);
+            assert_eq!(other, None, "{resets} resets, {restarts} restarts: {end:?}");
+        }
+    }
 }
 
 #[test]

@@ -72,9 +72,12 @@ pub enum Recovery {
     /// No slot holds an image that may run.
     #[error("no slot holds an image that may run")]
     NothingProven,
-    /// The bootloader does not do what its layout asks for: a layout that moves images needs [`Boot::moving`], one with a
-    /// guard region [`Boot::with_guard`], and every layout a work buffer of [`Layout::work_buffer`] bytes. Nothing was proven.
-    #[error("the layout asks for Boot::moving, Boot::with_guard or a longer work buffer")]
+    /// The bootloader does not do what its layout asks for: a layout that moves images needs [`Boot::moving`], one that does
+    /// not [`Boot::new`], one with a guard region [`Boot::with_guard`], and every layout a work buffer of
+    /// [`Layout::work_buffer`] bytes. Nothing was proven.
+    #[error(
+        "the layout asks for the other of Boot::new and Boot::moving, Boot::with_guard or a longer work buffer"
+    )]
     WrongBoot,
 }
 
@@ -153,7 +156,7 @@ impl<'a> Boot<'a, InPlace> {
 }
 
 impl<'a> Boot<'a, Moving> {
-    /// Starts a decision for a layout of any strategy; what moves images is linked. `cause` as for [`Boot::new`].
+    /// Starts a decision for a layout that moves images; what moves them is linked. `cause` as for [`Boot::new`].
     #[must_use]
     pub fn moving(layout: &'a Layout, policy: &'a Policy<'a>, cause: ResetCause) -> Self {
         Self::begin(layout, policy, cause)
@@ -189,7 +192,7 @@ impl<'a, A: Activation> Boot<'a, A> {
         let moves = self.layout.strategy().moves();
         // With too short a buffer no slot would prove itself, and a trial would be given up for it.
         let is_short = buffer < self.layout.work_buffer();
-        if is_short || moves && !A::MOVES || self.layout.guard().is_some() && !self.guarded {
+        if is_short || moves != A::MOVES || self.layout.guard().is_some() && !self.guarded {
             return End::Recover(Recovery::WrongBoot);
         }
         if A::MOVES

@@ -345,10 +345,16 @@ impl<A: Activation> Decision<A> {
     /// An image that was never confirmed is not confirmed by going back to it. If it is one day, the floor rises to its
     /// security version, not to that of the image that was tried in between.
     fn settle(&mut self, slot: SlotId, image: &VerifiedImage) {
-        self.snapshot.set_trial_security(image.security_version());
+        self.note(slot, image);
         if !self.snapshot.is(slot, SlotState::Confirmed) {
             self.snapshot.set_state(slot, SlotState::Stranded);
         }
+    }
+
+    /// What runs now. The journal may not have known of it, if one was lost; then any older release would be an update.
+    fn note(&mut self, slot: SlotId, image: &VerifiedImage) {
+        self.snapshot.set_manifest(slot, image.manifest_id(), image.order());
+        self.snapshot.set_trial_security(image.security_version());
     }
 
     /// The confirmed image is gone, or the journal and what it said, and another one proves itself.
@@ -382,11 +388,10 @@ impl<A: Activation> Decision<A> {
     }
 
     fn start_trial(&mut self, slot: SlotId, image: &VerifiedImage, attempts: u8) -> Action {
+        self.note(slot, image);
         let snapshot = &mut self.snapshot;
         snapshot.set_running(slot);
         snapshot.set_state(slot, SlotState::Trial);
-        snapshot.set_manifest(slot, image.manifest_id(), image.order());
-        snapshot.set_trial_security(image.security_version());
         snapshot.set_attempts(attempts);
         snapshot.set_brown_outs(BROWN_OUT_BUDGET);
         snapshot.set_boots(1);
@@ -579,7 +584,6 @@ impl<A: Activation> Decision<A> {
             // Whether this one was ever confirmed, nobody knows.
             return self.start_trial(SlotId::A, image, RESCUE_ATTEMPTS);
         }
-        self.snapshot.set_manifest(SlotId::A, image.manifest_id(), image.order());
         self.snapshot.set_state(SlotId::A, state);
         self.settle(SlotId::A, image);
         self.hand_over()

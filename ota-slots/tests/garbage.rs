@@ -4,11 +4,12 @@ mod common;
 
 use common::{Device, Firmware};
 use embedded_storage::nor_flash::NorFlash;
-use ota_manifest::{ResetCause, RollbackReason, SecurityVersion};
+use ota_manifest::{Frame, ResetCause, Role, RollbackReason, SecurityVersion};
 use ota_slots::sim::Lab;
 use ota_slots::{
     Boot, Opened, RECORD, Recovery, Site, SlotId, SlotState, Snapshot, WORK_BUFFER, run_blocking,
 };
+use ota_verify::{AdmitError, manifest_id};
 use proptest::prelude::*;
 
 const PAGE: usize = 1024;
@@ -43,6 +44,30 @@ fn lost_journal_boots_the_newest_proven_slot_on_trial_and_tells_of_it() {
         let Ok(Opened::Trial(app)) = opened else { panic!("{opened:?}") };
         assert_eq!(app.event().map(|event| event.reason), Some(RollbackReason::JournalLost));
     }
+}
+
+/// What is not known of the running release is lower than anything: any older one would be newer.
+#[test]
+fn image_gone_back_to_without_a_journal_is_known_by_its_order() {
+    let mut device = updated();
+    device.flash.corrupt(0, &[0xA5; JOURNAL]);
+    let mut booted = boot(&mut device, ResetCause::PowerOn);
+    for _ in 0..10 {
+        assert_eq!(booted, Ok((SlotId::B, SlotState::Trial, 2)));
+        booted = boot(&mut device, ResetCause::Watchdog);
+        if booted == Ok((SlotId::A, SlotState::Stranded, 1)) {
+            break;
+        }
+    }
+    let (layout, policy) = (device.layout, device.policy);
+    let open = Opened::open(&layout, &policy, SlotId::A);
+    let opened = run_blocking(open, &mut device.flash, &layout, &mut [0; WORK_BUFFER], || ());
+    let Ok(Opened::Stranded(app)) = opened else { panic!("{opened:?}") };
+    let frame = Frame::parse(&device.old.envelope).unwrap();
+    assert_eq!(app.manifest_id(), manifest_id(&frame));
+    assert_eq!(app.order().sequence, 1);
+    let authentic = policy.trust.authenticate(frame, Role::Release).unwrap();
+    assert_eq!(authentic.admit(&app.device_state()).err(), Some(AdmitError::NotNewer));
 }
 
 #[test]

@@ -131,6 +131,7 @@ impl State {
     }
 
     /// An answer from the server that is neither an acknowledgement nor a cancellation.
+    #[inline(never)]
     pub(crate) fn message(&mut self, core: &mut Core<'_>, now: u64, message: Down<'_>) {
         let next = match self {
             Self::Idle(_) => Some(Idle::message(core, now, message)),
@@ -144,6 +145,7 @@ impl State {
         self.follow(next);
     }
 
+    #[inline(never)]
     pub(crate) fn slots(&mut self, core: &mut Core<'_>, now: u64, answer: SlotsAnswer) {
         let next = match self {
             Self::Admitting(_) => Some(Admitting::slots(core, answer)),

@@ -8,7 +8,7 @@ use ota_agent::{
     Agent, Bench, BootReport, Buffers, Config, Event, Fitness, Gates, Input, Output, SlotDriver, SlotWork,
     SlotsAnswer,
 };
-use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode};
+use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode, encode};
 use ota_manifest::{JobId, Nonce, Version};
 use ota_slots::sim::{Lab, LabFlash, Release};
 use ota_slots::{Boot, Handover, Layout, Policy, SlotId, WORK_BUFFER, run_blocking};
@@ -59,6 +59,20 @@ pub(crate) trait Line {
     fn exchange(&mut self, up: Up, server: &mut ScriptedServer) -> Vec<Vec<u8>>;
 }
 
+/// A line that a test makes up: it may ask the server, and says what arrives.
+pub(crate) struct MadeUp<F>(pub(crate) F);
+
+impl<F: FnMut(Up, &mut ScriptedServer) -> Vec<Vec<u8>>> Line for MadeUp<F> {
+    fn exchange(&mut self, up: Up, server: &mut ScriptedServer) -> Vec<Vec<u8>> {
+        (self.0)(up, server)
+    }
+}
+
+/// A message of the server, as it travels.
+pub(crate) fn bytes(down: &Down<'_>) -> Vec<u8> {
+    encode(down, &mut vec![0; 2 * WINDOW]).unwrap().to_vec()
+}
+
 pub(crate) struct Device {
     pub(crate) layout: Layout,
     pub(crate) policy: Policy<'static>,
@@ -89,6 +103,8 @@ pub(crate) struct Device {
     question_at: u64,
     /// When to look what the device has done so far.
     pub(crate) stop_at: u64,
+    /// How long one piece of slot work takes, ms.
+    pub(crate) work_ms: u64,
     /// Requests that get lost before they reach the server, counted down.
     pub(crate) lost_requests: usize,
     /// What messages travel by; nothing for "as they are".
@@ -119,6 +135,7 @@ impl Device {
             gates: &[],
             draws: 0,
             stop_at: u64::MAX,
+            work_ms: 1,
             lost_requests: 0,
             line: None,
         }
@@ -256,7 +273,7 @@ impl Device {
         if !self.flash.is_powered() {
             return Some(Ended::PowerLost);
         }
-        self.now += 1;
+        self.now += self.work_ms;
         let heard = if let SlotsAnswer::Fresh(fresh) = &answer { Some(fresh.nonce()) } else { None };
         agent.handle_input(self.now, Input::Slots(answer));
         if heard.is_some() && heard == self.asks_on_trial {
@@ -293,6 +310,11 @@ impl Device {
 
     fn settled(&self) -> bool {
         self.server.reports().last().is_some_and(|report| report.stage.is_terminal())
+    }
+
+    /// Lets messages travel by a line that a test makes up.
+    pub(crate) fn by(&mut self, line: impl FnMut(Up, &mut ScriptedServer) -> Vec<Vec<u8>> + 'static) {
+        self.line = Some(Box::new(MadeUp(line)));
     }
 
     /// Sessions until the job is settled.

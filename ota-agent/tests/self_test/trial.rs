@@ -117,3 +117,10 @@ fn server_that_comes_back_within_the_window_lets_a_second_run_confirm() {
     assert_eq!((device.running, device.terminals()), (2, vec![Stage::Confirmed]));
     assert!((200_000..300_000).contains(&device.now), "{}", device.now);
 }
+
+#[test]
+fn outage_that_outlasts_two_windows_costs_attempts_and_no_rollback() {
+    let device = live(Board { sensor: 0x60, server_from: 2 * WINDOW + 200_000 });
+    assert_eq!((device.running, device.terminals()), (2, vec![Stage::Confirmed]));
+    assert!((2 * WINDOW + 200_000..3 * WINDOW).contains(&device.now), "{}", device.now);
+}

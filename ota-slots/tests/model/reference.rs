@@ -420,6 +420,7 @@ impl Model {
         if self.strategy == Strategy::DirectXip {
             record.states[record.running] = SlotState::Empty;
             record.running = 1 - record.running;
+            record.names[record.running] = release;
             if record.states[record.running] != SlotState::Confirmed {
                 record.states[record.running] = SlotState::Stranded;
             }

@@ -12,7 +12,7 @@ const ARGS: [&str; 2] = ["run", "--json"];
 /// Lives, at least.
 const LIVES: u64 = 20_000;
 /// What must never have happened.
-const NEVER: [&str; 10] = [
+const NEVER: [&str; 11] = [
     "wrong_terminal",
     "double_terminal",
     "misnumbered",
@@ -21,6 +21,7 @@ const NEVER: [&str; 10] = [
     "went_back",
     "refetched_beyond_window",
     "went_on_after_cancel",
+    "retold_otherwise",
     "flash_rule_broken",
     "panicked",
 ];

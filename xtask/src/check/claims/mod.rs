@@ -4,6 +4,7 @@
 //! A document says what holds a promise. Where the test has been renamed or taken out, nothing holds it any more, and
 //! nobody who reads the document would know.
 
+mod listed;
 mod names;
 mod rows;
 
@@ -18,17 +19,22 @@ use names::Names;
 
 /// The folder whose documents are read.
 const DOCUMENTS: &str = "docs";
-/// The document whose tables must say for each threat what holds against it.
-const THREATS: &str = "docs/threat-model.md";
+/// The documents whose tables must say for each of these what holds against it.
+const TABLES: [(&str, &[&str]); 2] =
+    [("docs/threat-model.md", &listed::THREATS), ("docs/agent.md", &listed::THREADS)];
 /// What ends the path in a claim.
 const MARK: &str = ".rs::";
 
-/// Fails with every test that a document names and nobody has written, and with every threat without a test.
+/// Fails with every test that a document names and nobody has written, and with every threat and thread without a test.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let root = workspace.root();
     let mut wrong = missing(root)?;
-    let threats = fs::read_to_string(root.join(THREATS)).with_context(|| format!("cannot read {THREATS}"))?;
-    wrong.extend(rows::unheld(&threats).into_iter().map(|(line, what)| format!("{THREATS}:{line} {what}")));
+    for (document, listed) in TABLES {
+        let text =
+            fs::read_to_string(root.join(document)).with_context(|| format!("cannot read {document}"))?;
+        let unheld = rows::unheld(&text, listed);
+        wrong.extend(unheld.into_iter().map(|(line, what)| format!("{document}:{line} {what}")));
+    }
     if !wrong.is_empty() {
         bail!("documents promise what no test holds:\n  {}", wrong.join("\n  "));
     }

@@ -1,4 +1,4 @@
-//! The tables of threats: a threat is held by a test, or said not to be.
+//! Tables of what others fear and suffer: each row is held by a test, or said not to be.
 
 use super::MARK;
 
@@ -7,51 +7,14 @@ const HELD_BY: &str = "held by";
 /// What a row says instead of a test.
 const NOT_COVERED: &str = "not covered";
 
-/// The threats of RFC 9124, the attacks of TUF and what Uptane adds to them: each has a row of its own.
-const THREATS: [&str; 33] = [
-    "THREAT.IMG.EXPIRED",
-    "THREAT.IMG.EXPIRED.OFFLINE",
-    "THREAT.IMG.INCOMPATIBLE",
-    "THREAT.IMG.FORMAT",
-    "THREAT.IMG.LOCATION",
-    "THREAT.NET.REDIRECT",
-    "THREAT.NET.ONPATH",
-    "THREAT.IMG.REPLACE",
-    "THREAT.IMG.NON_AUTH",
-    "THREAT.UPD.WRONG_PRECURSOR",
-    "THREAT.UPD.UNAPPROVED",
-    "THREAT.IMG.DISCLOSURE",
-    "THREAT.MFST.OVERRIDE",
-    "THREAT.MFST.EXPOSURE",
-    "THREAT.IMG.EXTRA",
-    "THREAT.KEY.EXPOSURE",
-    "THREAT.MFST.MODIFICATION",
-    "THREAT.MFST.TOCTOU",
-    "arbitrary installation",
-    "endless data",
-    "extraneous dependencies",
-    "fast-forward",
-    "indefinite freeze",
-    "malicious mirrors",
-    "mix-and-match",
-    "rollback",
-    "key compromise",
-    "wrong software",
-    "eavesdrop",
-    "drop-request",
-    "slow retrieval",
-    "partial bundle",
-    "denial of service",
-];
-
-/// What is wrong, with its line, counted from 1; a threat without a row is told at line 1.
-pub(super) fn unheld(text: &str) -> Vec<(usize, String)> {
+/// What is wrong, with its line, counted from 1; what is `listed` and has no row of its own is told at line 1.
+pub(super) fn unheld(text: &str, listed: &[&str]) -> Vec<(usize, String)> {
     let rows = rows(text);
     let mut wrong: Vec<_> = rows.iter().filter_map(objection).collect();
-    for threat in THREATS {
-        let count = rows.iter().filter(|row| row.first() == threat).count();
+    for name in listed {
+        let count = rows.iter().filter(|row| row.first() == *name).count();
         if count != 1 {
-            wrong.push((1, format!("has {count} rows for {threat} and not one")));
+            wrong.push((1, format!("has {count} rows for {name} and not one")));
         }
     }
     wrong
@@ -112,34 +75,37 @@ fn cells(line: &str) -> Option<Vec<&str>> {
 mod tests {
     use super::*;
 
-    /// A document with one good row for each threat, and `more` below.
-    fn document(more: &str) -> String {
+    const LISTED: [&str; 3] = ["THREAT.MFST.TOCTOU", "rollback", "owner/project#12"];
+
+    /// What is wrong with a document that has one good row for each listed name, and `more` below.
+    fn wrong_with(change: impl FnOnce(String) -> String) -> Vec<(usize, String)> {
         let rows: String =
-            THREATS.iter().map(|threat| format!("| `{threat}` | is refused | `a.rs::b` |\n")).collect();
-        format!("| threat | guarantee | held by |\n|---|---|---|\n{rows}{more}")
+            LISTED.iter().map(|name| format!("| `{name}` | is refused | `a.rs::b` |\n")).collect();
+        let document = format!("| threat | guarantee | held by |\n|---|---|---|\n{rows}");
+        unheld(&change(document), &LISTED)
     }
 
     #[test]
     fn row_without_a_test_must_say_that_it_is_not_covered() {
-        assert_eq!(unheld(&document("| more | is read | not covered |\n")), []);
-        let planted = document("| more | trust us | carefully reviewed |\n");
+        assert_eq!(wrong_with(|good| good + "| more | is read | not covered |\n"), []);
         let expected = "names no test for \"more\" and does not say \"not covered\"";
-        assert_eq!(unheld(&planted), [(36, expected.into())]);
-        let narrow = document("| more | `a.rs::b` |\n");
-        assert_eq!(unheld(&narrow), [(36, "has 2 cells in a table of 3".into())]);
+        let planted = wrong_with(|good| good + "| more | trust us | carefully reviewed |\n");
+        assert_eq!(planted, [(6, expected.into())]);
+        let narrow = wrong_with(|good| good + "| more | `a.rs::b` |\n");
+        assert_eq!(narrow, [(6, "has 2 cells in a table of 3".into())]);
     }
 
     #[test]
-    fn threat_that_is_forgotten_or_told_twice_is_noticed() {
-        let forgotten = document("").replace("THREAT.MFST.TOCTOU", "THREAT.MFST.OTHER");
-        assert_eq!(unheld(&forgotten), [(1, "has 0 rows for THREAT.MFST.TOCTOU and not one".into())]);
-        let twice = document("| `rollback` | again | `a.rs::b` |\n");
-        assert_eq!(unheld(&twice), [(1, "has 2 rows for rollback and not one".into())]);
+    fn name_that_is_forgotten_or_told_twice_is_noticed() {
+        let forgotten = wrong_with(|good| good.replace("TOCTOU", "OTHER"));
+        assert_eq!(forgotten, [(1, "has 0 rows for THREAT.MFST.TOCTOU and not one".into())]);
+        let twice = wrong_with(|good| good + "| `owner/project#12` | again | `a.rs::b` |\n");
+        assert_eq!(twice, [(1, "has 2 rows for owner/project#12 and not one".into())]);
     }
 
     #[test]
     fn other_tables_and_text_are_free() {
         let more = "\n| who | what |\n|---|---|\n| me | you |\n\ntext | text\n";
-        assert_eq!(unheld(&document(more)), []);
+        assert_eq!(wrong_with(|good| good + more), []);
     }
 }
