@@ -13,7 +13,7 @@ use ota_verify::AuthenticFreshness;
 
 use crate::agent::Core;
 use crate::state::code;
-use crate::{Event, Output, SlotWork, SlotsAnswer};
+use crate::{Event, Output, SlotWork, SlotsAnswer, Started};
 
 /// One question at a time.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Inquiry {
     due: Option<u64>,
     /// A trust document has been handed over in this boot.
     offered: bool,
-    /// It was not there before: the bootloader has to look at it.
+    /// The bootloader has to look at it: it was not there before, or this boot was one on trial.
     restart: bool,
 }
 
@@ -143,7 +143,8 @@ impl Inquiry {
             (Doing::Offering { version, .. }, SlotsAnswer::TrustOffered(offer)) => {
                 core.log(Event::TrustOffered { version, offer });
                 self.offered = true;
-                self.restart = offer == TrustOffer::Written;
+                // On trial the bootloader adopts nothing, and under the firmware before it could not.
+                self.restart = offer == TrustOffer::Written || core.boot.started == Started::Trial;
                 Doing::Nothing
             }
             (_, SlotsAnswer::Failed { code }) => self.fail(core, code),

@@ -377,6 +377,20 @@ fn document_that_the_bootloader_does_not_adopt_is_no_reason_for_another_reset() 
     assert_eq!(heard.lock().unwrap().trust.len(), 2, "once a boot");
 }
 
+/// On trial the bootloader adopts nothing, so what it could not adopt before may be waiting for the reset after the trial.
+#[test]
+fn document_that_was_held_before_an_update_is_looked_at_once_more_after_it() {
+    let (mut device, _) = device(Word { trust: 2, ..honest() }, |_| ());
+    device.adopts = false;
+    let reset = Ended::Reset(ResetCause::Software);
+    assert_eq!([(); 2].map(|()| device.session(ResetCause::Software)), [reset, reset]);
+    device.adopts = true;
+    assert_eq!([(); 2].map(|()| device.session(ResetCause::Software)), [reset, Ended::Settled]);
+    assert_eq!((device.running, device.trust), (2, 2));
+    let held = |held| (2, if held { TrustOffer::HeldBefore } else { TrustOffer::Written });
+    assert_eq!(offers(&device), [held(false), held(true), held(true)]);
+}
+
 #[test]
 fn power_cut_at_any_operation_of_two_adoptions_and_an_update_ends_in_both() {
     let fresh = || device(Word { trust: 3, ..honest() }, |_| ()).0;

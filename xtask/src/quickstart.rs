@@ -60,7 +60,8 @@ fn missed(figures: &Figures) -> Result<Vec<String>> {
     };
     let devices = number("devices")?;
     let resumed = number("resumed")?;
-    let exactly = [("confirmed", devices), ("offered_after_halt", 0), ("power_cuts", 2)];
+    let exactly =
+        [("confirmed", devices), ("told_time", devices), ("offered_after_halt", 0), ("power_cuts", 2)];
     let at_least = [
         ("devices", 1),
         ("rolled_back", 1),
@@ -102,8 +103,8 @@ mod tests {
     fn good() -> Figures {
         let figures = json!({
             "devices": 24, "confirmed": 24, "rolled_back": 1, "halted": true, "polls_after_halt": 46,
-            "offered_after_halt": 0, "refused_foreign": 1, "refused_old": 1, "refused_tampered": 1, "power_cuts": 2,
-            "resumed": 1, "refetched_bytes": 16_384, "bytes_served": 6_500_000, "elapsed_ms": 8_000,
+            "offered_after_halt": 0, "refused_foreign": 1, "refused_old": 1, "refused_tampered": 1, "told_time": 24,
+            "power_cuts": 2, "resumed": 1, "refetched_bytes": 16_384, "bytes_served": 6_500_000, "elapsed_ms": 8_000,
         });
         figures.as_object().unwrap().clone()
     }
@@ -130,6 +131,7 @@ mod tests {
             ("refused_foreign", json!(0)),
             ("refused_old", json!(0)),
             ("refused_tampered", json!(0)),
+            ("told_time", json!(23)),
             ("power_cuts", json!(3)),
             ("resumed", json!(0)),
             ("refetched_bytes", json!(16_385)),

@@ -1,31 +1,36 @@
 //! The application in the firmware: what decides about its fitness, what it logs, and where its power fails.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ota_agent::linux::{Line, Product, Trial};
+use ota_agent::self_test::{SelfTest, Turn};
 use ota_agent::{Event, SlotWork};
 use ota_manifest::ResetCause;
 use ota_manifest::wire::{Down, Stage, Up};
+use ota_slots::TrustOffer;
+use ota_verify::AuthenticFreshness;
 
 use crate::device::Ended;
 use crate::firmware::Behaviour;
 use crate::{CutPoint, Happening, Log, PowerPlan, Supply};
 
 /// The application, from its start to the next reset.
-pub(crate) struct Application<'d> {
+pub(crate) struct Application<'d, 'p> {
     pub(crate) supply: Supply,
     pub(crate) log: &'d mut Log,
     pub(crate) power: &'d mut PowerPlan,
     pub(crate) watchdog_ms: u32,
     pub(crate) behaviour: Behaviour,
     pub(crate) on_trial: bool,
+    pub(crate) test: SelfTest<'d, 'p>,
+    pub(crate) started: Instant,
     pub(crate) stop: &'d AtomicBool,
     /// What has ended it, if not its power.
     pub(crate) ended: Option<Ended>,
 }
 
-impl Application<'_> {
+impl Application<'_, '_> {
     /// Why it has not gone on.
     pub(crate) fn ended(&self) -> Ended {
         if self.supply.is_on() {
@@ -34,10 +39,21 @@ impl Application<'_> {
             Ended::PowerLost(CutPoint::Download)
         }
     }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A line for what a probe has found.
+    fn look_at(&mut self, turn: Turn) {
+        if let Turn::Ended { name, outcome, .. } = turn {
+            self.log.write(Happening::Probed { probe: name.to_owned(), outcome: format!("{outcome:?}") });
+        }
+    }
 }
 
-impl Product for Application<'_> {
-    /// The outcome is decided by the image that runs.
+impl Product for Application<'_, '_> {
+    /// All of it at once, as far as it need not wait for the server.
     fn self_test(&mut self) -> Trial {
         if self.power.before_confirm && self.on_trial {
             self.power.before_confirm = false;
@@ -49,7 +65,21 @@ impl Product for Application<'_> {
             self.ended = Some(Ended::Reset(ResetCause::Watchdog));
             return Trial::Undecided;
         }
-        Trial::Done((self.behaviour == Behaviour::Healthy).into())
+        loop {
+            let turn = self.test.poll(self.now());
+            self.look_at(turn);
+            if !matches!(turn, Turn::Progress | Turn::Ended { .. }) {
+                return turn.into();
+            }
+        }
+    }
+
+    fn heard(&mut self, fresh: &AuthenticFreshness) {
+        // Not outside a trial: an answer would begin the test.
+        if self.on_trial {
+            let turn = self.test.answer(self.now(), fresh);
+            self.look_at(turn);
+        }
     }
 
     fn log(&mut self, line: Line<'_>) {
@@ -89,6 +119,13 @@ fn note(event: Event) -> Happening {
         Event::Reached(stage) => reached(stage),
         Event::RolledBack { reason, cause, boots } => {
             Happening::RolledBack { reason: format!("{reason:?}"), cause: format!("{cause:?}"), boots }
+        }
+        Event::Fresh { time, latest } => Happening::Fresh {
+            time_s: time.seconds(),
+            latest: format!("{}/{}", latest.epoch, latest.sequence),
+        },
+        Event::TrustOffered { version, offer } => {
+            Happening::TrustOffered { version, held_before: offer == TrustOffer::HeldBefore }
         }
         Event::Settled { job } => Happening::Settled { job: job.to_string() },
         other => Happening::Note { text: format!("{other:?}") },

@@ -4,15 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use ota_manifest::{Alg, ClassId, DeviceId, MAX_ENVELOPE_POST_QUANTUM, Role, VendorId};
-use ota_slots::{
-    BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, run_blocking,
-};
-use ota_verify::{AlgSet, Identity, PublicKey, Trust, TrustedKey};
-use serde::{Deserialize, Serialize};
+use ota_manifest::{ClassId, MAX_ENVELOPE_POST_QUANTUM, VendorId};
+use ota_slots::{Geometry, Layout, Partition, Provision, Region, SlotId, SlotRegion, run_blocking};
 
 use crate::flash_file;
-use crate::{FactoryMqtt, FlashFile, write_whole};
+use crate::{Factory, FlashFile, write_whole};
 
 /// Bytes of a slot.
 pub const SLOT_BYTES: u32 = 1024 * 1024;
@@ -20,8 +16,6 @@ pub const SLOT_BYTES: u32 = 1024 * 1024;
 pub const WINDOW_BYTES: usize = 4 * flash_file::PAGE;
 /// Version of the simulated bootloader.
 pub(crate) const BOOTLOADER: u16 = 1;
-/// What the simulated bootloader can check; which one counts is up to the key that is burnt in.
-const ALGORITHMS: AlgSet = AlgSet::ED25519.with(Alg::P256).with(Alg::Lms);
 /// Hardware revision of the simulated board.
 pub(crate) const HARDWARE: u16 = 1;
 
@@ -32,16 +26,22 @@ const _: () = assert!(PAGE as usize == flash_file::PAGE && flash_file::WORD == 4
 const JOURNAL: u32 = PAGE;
 const SLOT_A: u32 = JOURNAL + 2 * PAGE;
 const SLOT_B: u32 = SLOT_A + SLOT_BYTES;
-const FLASH_BYTES: u32 = SLOT_B + SLOT_BYTES;
+/// What the bootloader alone writes, two copies of a trust document among it; and where the next document waits.
+const GUARD: u32 = SLOT_B + SLOT_BYTES;
+const TRUST: u32 = GUARD + 2 * PAGE;
+const INBOX: u32 = TRUST + 2 * PAGE;
+pub(crate) const FLASH_BYTES: u32 = INBOX + PAGE;
 
 /// The partition of the flash; link addresses are flash offsets, as on a microcontroller that runs from flash.
-pub const LAYOUT: Layout = Layout::constant(PARTITION.with_envelope_limit(PAGE));
+pub const LAYOUT: Layout = Layout::constant(PARTITION.with_envelope_limit(PAGE).with_trust_limit(PAGE));
 const PARTITION: Partition = Partition::direct_xip(
     Region::new(FLASH, JOURNAL, 2 * PAGE),
     SlotRegion::new(Region::new(FLASH, SLOT_A, SLOT_BYTES), SLOT_A),
     SlotRegion::new(Region::new(FLASH, SLOT_B, SLOT_BYTES), SLOT_B),
-);
-/// An envelope takes a page in any case, so it may as well be one with an LMS signature.
+)
+.with_guard(Region::new(FLASH, GUARD, 2 * PAGE))
+.with_trust(Region::new(FLASH, TRUST, 2 * PAGE), Region::new(FLASH, INBOX, PAGE));
+/// An envelope takes a page in any case, so it may as well be one with LMS signatures.
 const _: () = assert!(PAGE as usize == MAX_ENVELOPE_POST_QUANTUM);
 const FLASH: Geometry = Geometry { erase_page: PAGE, write_size: 4, erased: 0xFF };
 
@@ -57,59 +57,6 @@ pub fn class() -> ClassId {
     ClassId::new(*b"example sensor 1")
 }
 
-/// What the factory burns into a device.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Factory {
-    /// Device id, 32 hexadecimal digits.
-    pub id: String,
-    /// The server, `http://host:port`.
-    pub server: String,
-    /// Bearer token of the device.
-    pub token: String,
-    /// Release key: 64 hexadecimal digits (Ed25519), 120 (LMS) or 130 (P-256).
-    pub release_key: String,
-    /// The broker with the device's bell, if there is one. [`Certificate::install`](crate::Certificate::install) adds what
-    /// the device shows there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mqtt: Option<FactoryMqtt>,
-}
-
-impl Factory {
-    /// Reads what is burnt in.
-    ///
-    /// # Errors
-    /// If `DIR/device.json` is missing or not what a factory writes.
-    pub fn load(dir: &Path) -> Result<Self> {
-        let path = description(dir);
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} cannot be read: provision the device first", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not a device description", path.display()))
-    }
-
-    /// The device's id.
-    ///
-    /// # Errors
-    /// If it is not 32 hexadecimal digits.
-    pub fn device_id(&self) -> Result<DeviceId> {
-        self.id.parse().context("device id")
-    }
-
-    /// What every image is held against, as if it stood in ROM: lives as long as the process.
-    ///
-    /// # Errors
-    /// If id or key are not hexadecimal.
-    pub fn policy(&self) -> Result<&'static Policy<'static>> {
-        let key: PublicKey = self.release_key.parse().context("release key")?;
-        let key: &'static PublicKey = Box::leak(Box::new(key));
-        let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([TrustedKey::new(Role::Release, key)]));
-        let identity =
-            Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
-        let trust = Trust::pinned(keys);
-        let descriptor = BootDescriptor::new(BOOTLOADER, ALGORITHMS, &LAYOUT, trust.digest());
-        Ok(Box::leak(Box::new(Policy { trust, identity, descriptor })))
-    }
-}
-
 /// Whether `dir` holds a device: one whose provisioning came to its end.
 #[must_use]
 pub fn is_device(dir: &Path) -> bool {
@@ -117,7 +64,7 @@ pub fn is_device(dir: &Path) -> bool {
 }
 
 /// Written last, because it is what makes a folder a device.
-fn description(dir: &Path) -> PathBuf {
+pub(crate) fn description(dir: &Path) -> PathBuf {
     dir.join("device.json")
 }
 
@@ -129,6 +76,7 @@ fn description(dir: &Path) -> PathBuf {
 /// If the folder holds a device already, or the image does not prove itself with the factory's key.
 pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], envelope: &[u8]) -> Result<()> {
     ensure!(envelope.len() <= LAYOUT.envelope_limit(), "the envelope is larger than a device accepts");
+    let policy = factory.policy()?;
     fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     ensure!(!is_device(dir), "{} is a device already", dir.display());
     let path = dir.join("flash.bin");
@@ -137,7 +85,6 @@ pub fn provision(dir: &Path, factory: &Factory, image: &[u8], leaves: &[u8], env
     }
     let mut flash = FlashFile::create(&path, FLASH_BYTES as usize)
         .with_context(|| format!("{} cannot be made", path.display()))?;
-    let policy = factory.policy()?;
     let provision = Provision::new(&LAYOUT, policy, SlotId::A, image, leaves, envelope);
     let proven = run_blocking(provision, &mut flash, &LAYOUT, &mut [0; LAYOUT.work_buffer()], || ());
     let _proven = proven.context("the first image does not prove itself")?;

@@ -2,19 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use embedded_storage::nor_flash::ReadNorFlash;
 use ota_agent::Config;
 use ota_agent::linux::{Account, Doorbell, DualLink, HttpLink, LinkError, MqttLink, Updater};
-use ota_manifest::ResetCause;
-use ota_slots::{Boot, Handover, OpenError, Policy, SlotState, run_blocking};
+use ota_agent::self_test::SelfTest;
+use ota_manifest::{ResetCause, Role};
+use ota_slots::{Handover, OpenError, Policy, SlotState};
 
 use crate::application::Application;
-use crate::board::{BOOTLOADER, HARDWARE, LAYOUT, WINDOW_BYTES};
+use crate::board::{BOOTLOADER, FLASH_BYTES, HARDWARE, LAYOUT, WINDOW_BYTES};
+use crate::bootloader;
 use crate::firmware::{self, Trailer};
 use crate::proxied::Proxied;
+use crate::self_test;
 use crate::{CutPoint, Factory, FlashFile, Happening, Log, Observer, PowerPlan};
 
 /// How long a simulated reset takes.
@@ -27,6 +30,8 @@ const NAP: Duration = Duration::from_millis(50);
 pub struct Timing {
     /// How often it asks for work when the server does not say.
     pub poll_interval_ms: u32,
+    /// How often it asks what time it is, and for the next trust document; 0 for never.
+    pub freshness_interval_ms: u32,
     /// First and longest pause after a failure.
     pub backoff_ms: (u32, u32),
     /// How long it waits for an answer.
@@ -39,6 +44,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             poll_interval_ms: 30_000,
+            freshness_interval_ms: 24 * 3_600_000,
             backoff_ms: (1_000, 60_000),
             request_timeout_ms: 30_000,
             watchdog_ms: 4_000,
@@ -75,7 +81,7 @@ impl Device {
     /// Opens the device in `dir`. `seed` makes its pauses its own.
     ///
     /// # Errors
-    /// If the folder holds no device.
+    /// If the folder holds no device, or one whose flash is laid out otherwise.
     pub fn open(dir: &Path, timing: Timing, seed: u64, observer: Option<Observer>) -> Result<Self> {
         let factory = Factory::load(dir)?;
         let id = factory.device_id()?;
@@ -83,6 +89,11 @@ impl Device {
         let (first, longest) = timing.backoff_ms;
         let path = dir.join("flash.bin");
         let flash = FlashFile::open(&path).with_context(|| format!("{} cannot be opened", path.display()))?;
+        ensure!(
+            flash.capacity() == FLASH_BYTES as usize,
+            "{} is not laid out as this device-sim has it: provision the device anew",
+            path.display()
+        );
         Ok(Self {
             dir: dir.to_owned(),
             policy: factory.policy()?,
@@ -141,16 +152,22 @@ impl Device {
     }
 
     fn session(&mut self, stop: &AtomicBool) -> Result<Ended> {
-        let mut buffer = [0; LAYOUT.work_buffer()];
-        let boot = Boot::new(&LAYOUT, self.policy, self.cause);
-        let booted = run_blocking(boot, &mut self.flash, &LAYOUT, &mut buffer, || ());
+        let booted = bootloader::boot(&mut self.flash, self.policy, self.cause);
         if !self.flash.supply().is_on() {
             // There is no other fuse than the download's, wherever it blows.
             return Ok(Ended::PowerLost(CutPoint::Download));
         }
-        let handover = booted.context("no slot holds an image that may run")?;
-        match self.start(&handover) {
-            Ok(trailer) => self.run_firmware(&handover, trailer, stop),
+        let handover = booted?;
+        let mut memory = [0; LAYOUT.trust_limit()];
+        let adopted = bootloader::in_force(&mut self.flash, self.policy, &mut memory)?;
+        let policy = bootloader::under(self.policy, adopted.as_ref());
+        match self.start(&handover, &policy) {
+            Ok(trailer) => {
+                let asks = policy.trust.has_keys(Role::Freshness);
+                self_test::with(trailer.behaviour, asks, |test| {
+                    self.run_firmware(&handover, &policy, trailer, test, stop)
+                })?
+            }
             Err(fault) => {
                 self.log.write(Happening::Fault { why: fault.to_string() });
                 Ok(Ended::Reset(ResetCause::Lockup))
@@ -159,11 +176,18 @@ impl Device {
     }
 
     /// The firmware, from its start to the next reset.
-    fn run_firmware(&mut self, handover: &Handover, trailer: Trailer, stop: &AtomicBool) -> Result<Ended> {
+    fn run_firmware(
+        &mut self,
+        handover: &Handover,
+        policy: &Policy<'_>,
+        trailer: Trailer,
+        test: SelfTest<'_, '_>,
+        stop: &AtomicBool,
+    ) -> Result<Ended> {
         let mut link = self.link()?;
         let updater = Updater {
             layout: &LAYOUT,
-            policy: self.policy,
+            policy,
             slot: handover.slot(),
             config: self.config(&trailer),
             window: WINDOW_BYTES,
@@ -178,6 +202,8 @@ impl Device {
             watchdog_ms: self.timing.watchdog_ms,
             behaviour: trailer.behaviour,
             on_trial: handover.state() == SlotState::Trial,
+            test,
+            started: Instant::now(),
             stop,
             ended: None,
         };
@@ -208,6 +234,7 @@ impl Device {
             hardware: HARDWARE,
             bootloader: BOOTLOADER,
             poll_interval_ms: self.timing.poll_interval_ms,
+            freshness_interval_ms: self.timing.freshness_interval_ms,
             // A device with a bell is told when to ask.
             ask_at_boot: self.account.is_none(),
             request_timeout_ms: self.timing.request_timeout_ms,
@@ -231,7 +258,7 @@ impl Device {
     }
 
     /// Jumps: reads the image as the processor would, from where it was handed over.
-    fn start(&mut self, handover: &Handover) -> Result<Trailer> {
+    fn start(&mut self, handover: &Handover, policy: &Policy<'_>) -> Result<Trailer> {
         let slot = LAYOUT.slot(handover.slot());
         let mut image = vec![0; handover.image().size() as usize];
         self.flash.read(slot.region.start, &mut image).map_err(|error| anyhow::anyhow!("{error:?}"))?;
@@ -241,7 +268,27 @@ impl Device {
             slot: format!("{:?}", handover.slot()),
             version: trailer.version.to_string(),
             state: format!("{:?}", handover.state()),
+            trust: policy.trust.version(),
         });
         Ok(trailer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_whose_flash_is_laid_out_otherwise_is_to_be_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = "11".repeat(32);
+        let description = format!(
+            r#"{{ "id": "{}", "server": "http://s", "token": "t", "release_key": "{key}" }}"#,
+            "ab".repeat(16)
+        );
+        std::fs::write(dir.path().join("device.json"), description).unwrap();
+        FlashFile::create(&dir.path().join("flash.bin"), 3 * 4096 + 2 * 1024 * 1024).unwrap();
+        let refused = Device::open(dir.path(), Timing::default(), 1, None).unwrap_err().to_string();
+        assert!(refused.ends_with("provision the device anew"), "{refused}");
     }
 }

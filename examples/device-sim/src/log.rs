@@ -38,6 +38,9 @@ pub enum Happening {
         version: String,
         /// State it runs in.
         state: String,
+        /// Version of the trust in force; 1 is what the factory burnt in.
+        #[serde(default)]
+        trust: u32,
     },
     /// The firmware crashed as soon as it ran.
     Fault {
@@ -90,6 +93,27 @@ pub enum Happening {
     },
     /// The leaf list did not match the manifest.
     LeavesRefused,
+    /// A freshness key has told the time.
+    Fresh {
+        /// Seconds since 1970-01-01 UTC.
+        time_s: u64,
+        /// Epoch and sequence of the newest release for this device.
+        latest: String,
+    },
+    /// A trust document lies in the bootloader's inbox.
+    TrustOffered {
+        /// Its version.
+        version: u32,
+        /// Whether it was there already, and was not adopted at the last reset.
+        held_before: bool,
+    },
+    /// A probe of the self-test has ended.
+    Probed {
+        /// Its name.
+        probe: String,
+        /// What it has found.
+        outcome: String,
+    },
     /// The job has come this far.
     Reached {
         /// The stage, as it is reported.

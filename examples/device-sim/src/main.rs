@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a device: write the first image, its envelope and what the factory burns in.
-    Provision(ProvisionArgs),
+    Provision(Box<ProvisionArgs>),
     /// Make an image: firmware bytes and the trailer that decides how they behave.
     Image(ImageArgs),
     /// Run a device until interrupted; prints its log.
@@ -40,6 +40,9 @@ enum Command {
         /// How often to ask for work, ms, when the server does not say.
         #[arg(long, default_value_t = 30_000)]
         poll_interval_ms: u32,
+        /// How often to ask what time it is and for the next trust document, ms; only with a freshness key, 0 for never.
+        #[arg(long, default_value_t = 86_400_000)]
+        freshness_interval_ms: u32,
         /// First and longest pause after a failure, ms.
         #[arg(long, value_name = "FIRST,LONGEST", value_parser = pair, default_value = "1000,60000")]
         backoff_ms: (u32, u32),
@@ -99,6 +102,15 @@ struct ProvisionArgs {
     /// Release key: 64 hexadecimal digits (Ed25519), 120 (LMS) or 130 (P-256).
     #[arg(long)]
     key: String,
+    /// Freshness key, in hexadecimal: with one the device asks what time it is, and confirms no update before it was told.
+    #[arg(long)]
+    freshness_key: Option<String>,
+    /// A root key, in hexadecimal (may be given more than once); without any the device adopts no trust document.
+    #[arg(long = "root-key", value_name = "ROOT_KEY")]
+    root_keys: Vec<String>,
+    /// How many of the root keys must sign the first trust document.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    root_threshold: u8,
     /// First image, linked for slot A, trailer included.
     #[arg(long)]
     image: PathBuf,
@@ -128,8 +140,15 @@ fn obey(command: Command) -> Result<()> {
     match command {
         Command::Image(args) => image(&args),
         Command::Provision(args) => make(&args),
-        Command::Run { dir, poll_interval_ms, backoff_ms, watchdog_ms } => {
-            run(&dir, Timing { poll_interval_ms, backoff_ms, watchdog_ms, ..Timing::default() })
+        Command::Run { dir, poll_interval_ms, freshness_interval_ms, backoff_ms, watchdog_ms } => {
+            let timing = Timing {
+                poll_interval_ms,
+                freshness_interval_ms,
+                backoff_ms,
+                watchdog_ms,
+                ..Timing::default()
+            };
+            run(&dir, timing)
         }
     }
 }
@@ -162,6 +181,9 @@ fn make(args: &ProvisionArgs) -> Result<()> {
         server: args.server.clone(),
         token: args.token.clone(),
         release_key: args.key.clone(),
+        freshness_key: args.freshness_key.clone(),
+        root_keys: args.root_keys.clone(),
+        root_threshold: args.root_threshold,
         mqtt: args.mqtt.as_deref().map(FactoryMqtt::at).transpose()?,
     };
     // Looked at before the device is made: what fails now leaves nothing behind.

@@ -81,6 +81,9 @@ fn release_with_an_lms_signature_is_offered_proven_and_confirmed() {
         server: format!("http://{}", listener.local_addr().unwrap()),
         token: "token".into(),
         release_key: signer.public_key().to_string(),
+        freshness_key: None,
+        root_keys: Vec::new(),
+        root_threshold: 1,
         mqtt: None,
     };
     let dir = tempfile::tempdir().unwrap();

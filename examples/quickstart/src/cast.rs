@@ -215,6 +215,7 @@ impl Cast {
             backoff_ms: (50, 2_000),
             request_timeout_ms: 10_000,
             watchdog_ms: 500,
+            ..Timing::default()
         };
         for (number, member) in self.devices.iter().enumerate() {
             let show = Arc::clone(&self.show);

@@ -37,6 +37,8 @@ pub struct Figures {
     pub refused_old: u64,
     /// Chunks refused because they do not match the manifest.
     pub refused_tampered: u64,
+    /// Devices that a freshness key has told the time.
+    pub told_time: u64,
     /// Times the power of a device failed.
     pub power_cuts: u64,
     /// Times an update that had begun went on after it was cut off.
@@ -103,6 +105,8 @@ pub fn judge(dir: &Path, devices: usize) -> Result<Figures> {
         refused_foreign: refused("Unauthentic"),
         refused_old: refused("NotNewer"),
         refused_tampered: count(|what| matches!(what, Happening::ChunkRefused { .. })),
+        told_time: logs.iter().filter(|log| log.iter().any(|line| is_told_the_time(&line.what))).count()
+            as u64,
         power_cuts: count(|what| matches!(what, Happening::PowerCut { .. })),
         resumed: count(|what| matches!(what, Happening::Resumed { .. })),
         refetched_bytes: logs.iter().map(|log| refetched(log)).sum(),
@@ -137,6 +141,10 @@ impl Figures {
             (self.refused_foreign >= 1, "the forged manifest was not refused".to_owned()),
             (self.refused_old >= 1, "the old manifest was not refused".to_owned()),
             (self.refused_tampered >= 1, "the damaged chunk was not refused".to_owned()),
+            (
+                self.told_time == self.devices,
+                format!("{} of {} devices were told the time", self.told_time, self.devices),
+            ),
             (self.power_cuts == 2, format!("{} power cuts instead of 2", self.power_cuts)),
             (self.resumed >= 1, "no download was resumed".to_owned()),
             (
@@ -287,6 +295,10 @@ pub(crate) fn logs(dir: &Path, devices: usize) -> Result<Vec<Vec<Line>>> {
 
 fn is_rung(what: &Happening) -> bool {
     *what == Happening::Rung
+}
+
+fn is_told_the_time(what: &Happening) -> bool {
+    matches!(what, Happening::Fresh { .. })
 }
 
 fn is_poll_in_vain(what: &Happening) -> bool {

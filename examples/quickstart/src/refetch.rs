@@ -80,7 +80,7 @@ mod tests {
 
     fn boot() -> Happening {
         let word = String::new;
-        Happening::Boot { cause: word(), slot: word(), version: word(), state: word() }
+        Happening::Boot { cause: word(), slot: word(), version: word(), state: word(), trust: 1 }
     }
 
     fn payload(job: &str, first: u32, bytes: usize) -> Happening {

@@ -127,7 +127,7 @@ fn style(template: &str) -> ProgressStyle {
 /// What of a device's log people want to see.
 fn words(what: &Happening) -> Option<String> {
     Some(match what {
-        Happening::Boot { cause, slot, version, state } => {
+        Happening::Boot { cause, slot, version, state, .. } => {
             format!("boots {version} from slot {slot}, {} ({cause})", state.to_lowercase())
         }
         Happening::Rung => "is rung".to_owned(),

@@ -60,6 +60,7 @@ fn a_judge_who_finds_less_than_was_promised_says_what() {
     assert_eq!(unmet(|f| f.halted = false), "the campaign of 1.2.0 did not halt");
     assert_eq!(unmet(|f| f.offered_after_halt = 1), "1 offers after the halt");
     assert_eq!(unmet(|f| f.refused_tampered = 0), "the damaged chunk was not refused");
+    assert_eq!(unmet(|f| f.told_time = 1), "1 of 2 devices were told the time");
     assert_eq!(unmet(|f| f.power_cuts = 1), "1 power cuts instead of 2");
     assert_eq!(unmet(|f| f.refetched_bytes = 1 << 20), "1048576 bytes fetched again, 16384 allowed");
     let watchdog =

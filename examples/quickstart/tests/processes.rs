@@ -61,6 +61,7 @@ struct Site {
     author: OperatorClient,
     approver: OperatorClient,
     release_key: String,
+    freshness_key: String,
     programs: PathBuf,
     random: Random,
     dir: tempfile::TempDir,
@@ -78,7 +79,7 @@ impl Site {
             words = text.split_whitespace().map(str::to_owned).collect();
             words.iter().any(|word| word == "operators")
         });
-        let key = words.iter().position(|word| word == "key").unwrap();
+        let key = |role: &str| words[words.iter().position(|word| word == role).unwrap() + 2].clone();
         let url = format!("http://127.0.0.1:{port}");
         let tokens = fs::read_to_string(dir.path().join("server/operator.tokens")).unwrap();
         let operator = |name: &str| {
@@ -91,7 +92,8 @@ impl Site {
             port,
             author: operator("author"),
             approver: operator("approver"),
-            release_key: words[key + 1].clone(),
+            release_key: key("release"),
+            freshness_key: key("freshness"),
             programs,
             random: Random::new(),
             dir,
@@ -145,6 +147,7 @@ impl Site {
             let mut command = Command::new(self.programs.join("device-sim"));
             command.arg("provision").arg(self.device_dir(number)).args(["--id", &enrolled.device]);
             command.args(["--server", &url, "--token", &enrolled.token, "--key", &self.release_key]);
+            command.args(["--freshness-key", &self.freshness_key]);
             command.arg("--image").arg(&image_file).arg("--envelope").arg(&envelope);
             assert!(command.stdout(Stdio::null()).status().unwrap().success());
         }

@@ -16,6 +16,7 @@ pub fn show(figures: &Figures, dir: &Path, kept: bool) {
         ("forged manifests refused", figures.refused_foreign),
         ("old manifests refused", figures.refused_old),
         ("damaged chunks refused", figures.refused_tampered),
+        ("devices told the time", figures.told_time),
         ("power cuts", figures.power_cuts),
         ("downloads resumed", figures.resumed),
         ("bytes fetched again on resume", figures.refetched_bytes),

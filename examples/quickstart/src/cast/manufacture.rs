@@ -61,9 +61,12 @@ impl Cast {
         let request = NewDevice { device: Some(id.clone()), name: format!("device {number}") };
         let token = self.author.enrol(&request)?.token;
         let release_key = self.server.release_key().to_string();
+        let freshness_key = Some(self.server.freshness_key().to_string());
         let mqtt = self.options.bell.mqtt.as_ref();
         let mqtt = mqtt.map(|url| FactoryMqtt::at(&url.to_string())).transpose()?;
-        Ok(Factory { id, server: self.server.url(), token, release_key, mqtt })
+        let server = self.server.url();
+        let (root_keys, root_threshold) = (Vec::new(), 1);
+        Ok(Factory { id, server, token, release_key, freshness_key, root_keys, root_threshold, mqtt })
     }
 }
 
