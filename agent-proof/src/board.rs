@@ -1,7 +1,12 @@
 //! The devices that lives are led on.
 
 use ota_slots::sim::{Bank, Flash, Lab, Release};
-use ota_slots::{Geometry, Layout, Partition, Policy, Region, Site, SlotId, SlotRegion, Strategy};
+use ota_slots::{
+    BootDescriptor, Geometry, Layout, Partition, Policy, Region, Site, SlotId, SlotRegion, Strategy,
+};
+use ota_verify::AlgSet;
+
+use crate::chain;
 
 /// The simulated flash: what it announces is the coarsest of all boards, what it enforces is the geometry of its bank.
 pub type SimFlash = Flash<4, 4096>;
@@ -12,6 +17,10 @@ pub const CHUNK: u32 = 1024;
 pub const WINDOW: u32 = 4096;
 /// Bytes in front of the slots, for journal and progress: two of the largest pages each.
 const REGIONS: u32 = 4 * 4096;
+/// The same with guard, two copies of a trust document, and inbox.
+const REGIONS_WITH_TRUST: u32 = 9 * 4096;
+/// Bytes of a copy of a trust document, at least.
+const TRUST: u32 = 2048;
 /// Bytes of each slot.
 const SLOT: u32 = 32 * 1024;
 /// Bytes of an image, at most; the least is 1.
@@ -44,38 +53,51 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board of this strategy whose flash has erase pages of so many bytes.
+    /// A board of this strategy whose flash has erase pages of so many bytes; whether it keeps trust documents, and has keys
+    /// to ask what time it is.
     #[must_use]
-    pub fn new(strategy: Strategy, page: u32) -> Self {
+    pub fn new(strategy: Strategy, page: u32, keeps_trust: bool) -> Self {
         let geometry = Geometry { erase_page: page, write_size: 4, erased: 0xFF };
         let region = |start, len| Region::new(geometry, start, len);
         let (journal, progress) = (region(0, 2 * page), region(2 * page, 2 * page));
-        let (a, b) = (region(REGIONS, SLOT), region(REGIONS + SLOT, SLOT));
+        let regions = if keeps_trust { REGIONS_WITH_TRUST } else { REGIONS };
+        let (a, b) = (region(regions, SLOT), region(regions + SLOT, SLOT));
         let slot = |region: Region| SlotRegion::new(region, 0x10_0000 + region.start);
-        let layout = Layout::constant(match strategy {
+        let partition = match strategy {
             Strategy::DirectXip => Partition::direct_xip(journal, slot(a), slot(b)),
             Strategy::SwapOffset => Partition::swap_offset(journal, slot(a), b, progress),
             Strategy::Overwrite => Partition::overwrite_without_way_back(journal, slot(a), b, progress),
+        };
+        let copy = page.max(TRUST);
+        let (guard, kept) = (region(4 * page, 2 * page), region(6 * page, 2 * copy));
+        let inbox = region(6 * page + 2 * copy, copy);
+        let layout = Layout::constant(match keeps_trust {
+            true => partition.with_guard(guard).with_trust(kept, inbox),
+            false => partition,
         });
         let lab = Lab::with_layout(layout);
-        let bank = Bank { len: REGIONS + 2 * SLOT, write_size: 4, erase_page: page, erased: 0xFF };
+        let bank = Bank { len: regions + 2 * SLOT, write_size: 4, erase_page: page, erased: 0xFF };
         let mut flash = SimFlash::with_banks(&[bank], 1);
         let first = lab.release(1, 3000);
         lab.provision(&mut flash, &first);
         flash.keep_log(false);
-        let policy = lab.policy();
+        let mut policy = lab.policy();
+        if keeps_trust {
+            policy.trust = chain::pinned();
+            policy.descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, policy.trust.digest());
+        }
         Self { page, lab, layout, policy, flash, first }
     }
 
-    /// All of them.
+    /// All of them: first those that keep no trust documents, then, in the same order, those that do.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        STRATEGIES.into_iter().flat_map(Self::with).collect()
-    }
-
-    /// Those of one strategy.
-    pub fn with(strategy: Strategy) -> impl Iterator<Item = Self> {
-        PAGES.into_iter().map(move |page| Self::new(strategy, page))
+        let with = |keeps_trust| {
+            let of =
+                move |strategy| PAGES.into_iter().map(move |page| Self::new(strategy, page, keeps_trust));
+            STRATEGIES.into_iter().flat_map(of)
+        };
+        with(false).chain(with(true)).collect()
     }
 
     /// Whether a failed image stays where it is, since the old one is gone.

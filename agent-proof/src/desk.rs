@@ -6,10 +6,9 @@ use ota_manifest::{Frame, JobId, ManifestId};
 use ota_slots::sim::Release;
 use ota_verify::manifest_id;
 
+use crate::oracle::{Oracle, encoded};
 use crate::scenario::Kind;
 
-/// Longest answer: a window of chunks, or an envelope.
-const ANSWER: usize = 8 * 1024;
 /// Attempts that the server gives a job whose copy was bad.
 const SECOND: u8 = 2;
 /// Polls after which the server gives up waiting for word of a job.
@@ -47,6 +46,10 @@ pub struct Posting {
     pub lost: bool,
     /// The report that ended it, which the server had acknowledged and has forgotten.
     pub forgotten: Option<Report>,
+    /// When it was offered first, ms.
+    offered_at: Option<u64>,
+    /// When the report came that closed it, ms.
+    closed_at: Option<u64>,
     /// Polls while the server waited for word of it, and the device runs it or has tested it.
     silent_polls: u32,
     manifest: ManifestId,
@@ -66,6 +69,9 @@ pub struct Desk {
     pub misnumbered: Vec<Report>,
     /// Polls answered with nothing to do since the last job was closed.
     pub idle_polls: u32,
+    /// Answers questions, if this device has any.
+    pub oracle: Option<Oracle>,
+    now: u64,
     /// The job that was offered last.
     offered: Option<usize>,
     moods: Moods,
@@ -88,11 +94,19 @@ impl Posting {
             closed: false,
             lost: false,
             forgotten: None,
+            offered_at: None,
+            closed_at: None,
             silent_polls: 0,
             manifest,
             patience,
             objects,
         }
+    }
+
+    /// From its first offer to its end, ms.
+    #[must_use]
+    pub fn took_ms(&self) -> u64 {
+        self.closed_at.unwrap_or(0).saturating_sub(self.offered_at.unwrap_or(0))
     }
 
     /// Counts a message about it.
@@ -118,6 +132,8 @@ impl Desk {
             reports: Vec::new(),
             misnumbered: Vec::new(),
             idle_polls: 0,
+            oracle: None,
+            now: 0,
             offered: None,
             moods,
             dice,
@@ -149,18 +165,20 @@ impl Desk {
         first.is_some_and(|first| first.stage.is_terminal() != report.stage.is_terminal())
     }
 
-    /// The answer, encoded.
-    pub fn answer(&mut self, up: Up) -> Vec<u8> {
-        let mut buffer = [0; ANSWER];
-        let down = match up {
-            Up::Poll(poll) => self.poll(poll.running),
-            Up::Report(report) => self.report(report),
-            Up::Fetch(fetch) => self.fetch(fetch),
-            Up::Ask(_) | Up::Trust { .. } => {
+    /// The answer at this time, ms, encoded; `None` for silence.
+    pub fn answer(&mut self, up: Up, now: u64) -> Option<Vec<u8>> {
+        self.now = now;
+        let down = match (up, &mut self.oracle) {
+            (Up::Poll(poll), _) => self.poll(poll.running),
+            (Up::Report(report), _) => self.report(report),
+            (Up::Fetch(fetch), _) => self.fetch(fetch),
+            (Up::Ask(question), Some(oracle)) => return oracle.ask(question, now),
+            (Up::Trust { version }, Some(oracle)) => return Some(oracle.trust(version)),
+            (Up::Ask(_) | Up::Trust { .. }, None) => {
                 Down::Refused { refusal: Refusal::Unsupported, retry_after_ms: 0 }
             }
         };
-        ota_manifest::wire::encode(&down, &mut buffer).map(<[u8]>::to_vec).unwrap_or_default()
+        Some(encoded(&down))
     }
 
     fn poll(&mut self, running: ManifestId) -> Down<'_> {
@@ -182,6 +200,7 @@ impl Desk {
             return Down::Idle { retry_after_ms: 0 };
         };
         self.offered = Some(index);
+        posting.offered_at.get_or_insert(self.now);
         posting.note();
         Down::Offer { job: posting.job, attempt: posting.attempt, envelope: &posting.release.envelope }
     }
@@ -256,6 +275,7 @@ impl Desk {
         posting.note();
         if report.stage.is_terminal() && report.attempt == posting.attempt {
             posting.end(report.stage);
+            posting.closed_at = Some(self.now);
         }
         if Self::is_reversible(report.stage) && posting.is_taken_back() {
             return Down::Cancel { job: report.job };

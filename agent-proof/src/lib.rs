@@ -8,13 +8,18 @@
 //!              '---- lead() ----> Outcome                                sessions until all is quiet
 //! ```
 //!
+//! In a third of the lives it also asks what time it is, and adopts the trust documents of its owners.
+//!
 //! Everything of a life comes from its seed; `agent-proof replay SEED` tells it step by step.
 #![forbid(unsafe_code)]
 
+pub mod believer;
 pub mod board;
+pub mod chain;
 pub mod desk;
 pub mod frame;
 pub mod life;
+pub mod oracle;
 pub mod plant;
 pub mod progress;
 pub mod scenario;

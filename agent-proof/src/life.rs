@@ -4,12 +4,14 @@
 use ota_agent::sim::{Dice, LossyLink, Mishaps, Weather};
 use ota_agent::{BootReport, SlotDriver, Started};
 use ota_manifest::wire::ResetCause;
-use ota_slots::sim::{Cut, CutMode};
-use ota_slots::{Boot, Handover, SlotId, Strategy, WORK_BUFFER, run_blocking};
+use ota_slots::sim::{Cut, CutMode, Keeper};
+use ota_slots::{Handover, Policy, SlotId, SlotState, Strategy, WORK_BUFFER};
+use ota_verify::Trust;
 
 use crate::board::{Board, CHUNK, IMAGE, SimFlash, ruin};
 use crate::desk::{Desk, Moods, Posting};
 use crate::frame::Unwrap;
+use crate::oracle::Oracle;
 use crate::plant::Plant;
 use crate::scenario::Kind;
 use crate::session::Session;
@@ -57,6 +59,12 @@ pub struct Outcome {
     pub lost_journal: bool,
     /// The server forgot how a job had ended.
     pub restored: bool,
+    /// It keeps trust documents, and asks what time it is.
+    pub keeps_trust: bool,
+    /// Questions sent, replies believed and documents adopted.
+    pub asked: [u32; 3],
+    /// From the first offer of a job to its end, of all its jobs together, ms.
+    pub jobs_ms: u64,
     /// Virtual time, ms.
     pub took_ms: u64,
     /// Broken promises.
@@ -72,6 +80,27 @@ struct Fate {
     until: u64,
     /// Power may fail while the bootloader works, too.
     in_boots: bool,
+}
+
+/// How a device asks and believes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// Its bootloader looks into the inbox.
+    adopts: bool,
+    /// How often it asks by itself, ms.
+    pub(crate) interval_ms: u32,
+    /// The self-test has a question of its own.
+    pub(crate) tests_with_question: bool,
+}
+
+impl Habits {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            adopts: dice.percent(90),
+            interval_ms: dice.pick(&[60_000, 600_000, 3_600_000]),
+            tests_with_question: dice.percent(50),
+        }
+    }
 }
 
 /// A device in the middle of its life, and all that is around it.
@@ -92,6 +121,10 @@ pub struct Life<'b> {
     pub(crate) loose: bool,
     /// Downloads and restarts wait for gates, which open and close by these dice.
     pub(crate) gates: Option<Dice>,
+    /// It keeps trust documents.
+    pub(crate) habits: Option<Habits>,
+    /// What runs has failed and stays, since nothing else is there: nothing is adopted.
+    stranded: bool,
     pub(crate) outputs: u32,
     pub(crate) told: bool,
     /// The agent itself has ended this power session, before any window was over or without a word to the server: that
@@ -112,7 +145,11 @@ impl<'b> Life<'b> {
     #[must_use]
     pub fn new(boards: &'b [Board], seed: u64, plant: Plant) -> Self {
         let mut dice = Dice::new(seed);
-        let board = &boards[dice.index(boards.len())];
+        // Half of the boards keep trust documents; a third of the lives are theirs.
+        let plain = boards.len() / 2;
+        let mut faith = Dice::new(seed.rotate_left(32) ^ 0x7A57);
+        let habits = faith.percent(33).then(|| Habits::draw(&mut faith));
+        let board = &boards[dice.index(plain) + if habits.is_some() { plain } else { 0 }];
         let weather = foul(&mut dice);
         let (up, down) = (LossyLink::new(weather, dice.roll()), LossyLink::new(weather, dice.roll()));
         let kinds = Kind::draw(&mut dice);
@@ -140,6 +177,8 @@ impl<'b> Life<'b> {
             down,
             server: Unwrap::default(),
             loose: dice.percent(25),
+            habits,
+            stranded: false,
             gates: seed.is_multiple_of(3).then(|| Dice::new(!seed)),
             dice,
             now: 0,
@@ -154,6 +193,7 @@ impl<'b> Life<'b> {
             quiet_at: None,
             switched: false,
         };
+        life.desk.oracle = habits.map(|_| Oracle::draw(faith));
         if loses_journal_after > 0 {
             life.lose_journal_after(loses_journal_after);
         }
@@ -242,6 +282,7 @@ impl<'b> Life<'b> {
         if self.flash.violations() > 0 {
             self.witness.find(Fault::FlashRule, format!("{} times", self.flash.violations()));
         }
+        let believer = &self.witness.believer;
         Outcome {
             kinds: self.desk.postings.iter().map(|posting| posting.kind).collect(),
             reboots: self.witness.reboots,
@@ -253,6 +294,9 @@ impl<'b> Life<'b> {
             cut_boots: self.cut_boots,
             lost_journal: self.desk.postings.iter().any(|posting| posting.lost),
             restored: self.desk.postings.iter().any(|posting| posting.forgotten.is_some()),
+            keeps_trust: self.habits.is_some(),
+            asked: [believer.questions, believer.believed, believer.adopted],
+            jobs_ms: self.desk.postings.iter().map(Posting::took_ms).sum(),
             took_ms: self.now,
             findings: self.witness.findings,
         }
@@ -262,17 +306,16 @@ impl<'b> Life<'b> {
     fn session(&mut self, cause: ResetCause) -> Ended {
         let board = self.board;
         if self.fate.in_boots && self.fate.left > 0 && self.dice.percent(10) {
-            // Within the bootloader, if it writes; else a little later. Where it moves images, it writes a lot.
-            let among = if board.layout.strategy().moves() { self.dice.pick(&[3, MOVE]) } else { 3 };
+            // Within the bootloader, if it writes; else a little later. Where it moves images, or adopts a document, it writes a
+            // lot.
+            let writes = board.layout.strategy().moves() || self.habits.is_some();
+            let among = if writes { self.dice.pick(&[3, MOVE]) } else { 3 };
             self.plan_cut(among);
         }
-        let mut buffer = [0; WORK_BUFFER];
-        let (layout, policy, flash) = (&board.layout, &board.policy, &mut self.flash);
-        let handover = if layout.strategy().moves() {
-            run_blocking(Boot::moving(layout, policy, cause), flash, layout, &mut buffer, || ())
-        } else {
-            run_blocking(Boot::new(layout, policy, cause), flash, layout, &mut buffer, || ())
-        };
+        let (layout, pinned) = (&board.layout, &board.policy);
+        let adopts = self.habits.is_some_and(|habits| habits.adopts);
+        let keeper = Keeper { layout, policy: pinned, adopts };
+        let handover = keeper.boot(&mut self.flash, cause);
         if !self.flash.is_powered() {
             self.cut_boots += 1;
             return self.power_lost();
@@ -282,13 +325,24 @@ impl<'b> Life<'b> {
             return Ended::Over;
         };
         self.check_handover(&handover);
+        self.stranded = !matches!(handover.state(), SlotState::Confirmed | SlotState::Trial);
+        let mut memory = Vec::new();
+        let kept = keeper.kept(&mut self.flash, &mut memory);
+        let policy = Policy { trust: kept.as_ref().map_or(pinned.trust, Trust::documented), ..*pinned };
+        let mut buffer = [0; WORK_BUFFER];
         let bench = ota_agent::Bench { flash: &mut self.flash, buffer: &mut buffer, feed: &mut || () };
-        let opened = SlotDriver::open(&board.layout, &board.policy, handover.slot(), bench);
+        let opened = SlotDriver::open(layout, &policy, handover.slot(), bench);
         if !self.flash.is_powered() {
             return self.power_lost();
         }
         match opened {
-            Ok((slots, report)) => self.run(slots, report, handover.slot(), buffer),
+            Ok((slots, report)) => {
+                let newest = self.desk.oracle.as_ref().map_or(1, |oracle| oracle.newest);
+                let on_trial = report.started == Started::Trial;
+                let objection = self.witness.believer.boots(kept.as_ref(), newest, on_trial);
+                self.witness.object(objection);
+                self.run(slots, report, handover.slot(), buffer)
+            }
             Err(error) => {
                 self.witness.find(Fault::Stuck, format!("slots do not open: {error:?}"));
                 Ended::Over
@@ -388,11 +442,21 @@ impl<'b> Life<'b> {
         Ended::Reset(self.dice.pick(&causes))
     }
 
+    /// Whether it has to come to a newer trust.
+    fn awaits_trust(&self) -> bool {
+        let in_force = self.witness.believer.in_force;
+        let comes = |oracle: &Oracle| oracle.can_be_reached() && in_force < oracle.newest;
+        // A stranded device adopts nothing until the next image is confirmed.
+        let adopts = !self.stranded && self.habits.is_some_and(|habits| habits.adopts);
+        adopts && self.desk.oracle.as_ref().is_some_and(comes)
+    }
+
     /// Whether the life has come to an end, one way or the other.
     pub(crate) fn is_over(&mut self) -> Option<Ended> {
         if self.now > LONGEST_MS || self.outputs > MOST_OUTPUTS {
             let detail = format!("no end after {} ms and {} outputs", self.now, self.outputs);
-            self.witness.find(Fault::Stuck, detail);
+            let fault = if self.desk.is_done() { Fault::Trust } else { Fault::Stuck };
+            self.witness.find(fault, detail);
             return Some(Ended::Over);
         }
         if !self.desk.is_done() {
@@ -404,7 +468,7 @@ impl<'b> Life<'b> {
             return None;
         }
         if self.switched {
-            return Some(Ended::Over);
+            return (!self.awaits_trust()).then_some(Ended::Over);
         }
         // Once more off and on: nothing that has ended may end again.
         self.switched = true;

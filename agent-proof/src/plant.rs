@@ -1,9 +1,9 @@
 //! Faults planted on purpose: each must be noticed, or the rig proves nothing.
 
 use ota_agent::{BootReport, Context, Progress, SlotWork, SlotsAnswer, Started};
-use ota_manifest::JobId;
 use ota_manifest::wire::{Down, Report, RollbackReason, Up};
-use ota_slots::{OPAQUE, SlotId};
+use ota_manifest::{Frame, Freshness, JobId};
+use ota_slots::{OPAQUE, SlotId, TrustOffer};
 
 use crate::board::{Board, SimFlash, ruin};
 use crate::witness::Fault;
@@ -39,11 +39,17 @@ pub enum Plant {
     BelievesItDone,
     /// How far a move of images has come is lost at every reset.
     LosesProgress,
+    /// A reply to any question counts as the answer to the last one.
+    TakesAnyReply,
+    /// A trust document that was there already counts as new.
+    RestartsForHeld,
+    /// What the bootloader has adopted is lost at every reset.
+    LosesTrust,
 }
 
 impl Plant {
     /// All of them, each with what it must be noticed as.
-    pub const ALL: [(Self, Fault); 13] = [
+    pub const ALL: [(Self, Fault); 16] = [
         (Self::ForgetsContext, Fault::WrongTerminal),
         (Self::TakesAnyChunk, Fault::WrongTerminal),
         (Self::SkipsRecords, Fault::WrongTerminal),
@@ -57,12 +63,18 @@ impl Plant {
         (Self::ForgetsEnds, Fault::RetoldOtherwise),
         (Self::BelievesItDone, Fault::WrongTerminal),
         (Self::LosesProgress, Fault::Stuck),
+        (Self::TakesAnyReply, Fault::Trust),
+        (Self::RestartsForHeld, Fault::Trust),
+        (Self::LosesTrust, Fault::Trust),
     ];
 
     pub(crate) fn at_reset(self, flash: &mut SimFlash, board: &Board) {
-        if let (Self::LosesProgress, Some(region)) = (self, board.layout.progress()) {
-            ruin(flash, region, 0xFF);
-        }
+        let lost = match self {
+            Self::LosesProgress => board.layout.progress(),
+            Self::LosesTrust => board.layout.guard(),
+            _ => None,
+        };
+        lost.into_iter().for_each(|region| ruin(flash, region, 0xFF));
     }
 
     pub(crate) fn at_boot(
@@ -104,6 +116,19 @@ impl Plant {
         }
     }
 
+    /// The work as it is understood.
+    pub(crate) fn misread(self, work: SlotWork<'_>) -> SlotWork<'_> {
+        match work {
+            SlotWork::Believe { envelope, nonce } if self == Self::TakesAnyReply => {
+                let reply = Frame::parse(envelope).ok().and_then(|frame| {
+                    Freshness::decode_unauthenticated(frame.payload_unauthenticated()).ok()
+                });
+                SlotWork::Believe { envelope, nonce: reply.map_or(nonce, |reply| reply.nonce) }
+            }
+            work => work,
+        }
+    }
+
     /// An answer instead of doing the work.
     pub(crate) const fn instead(self, work: &SlotWork<'_>) -> Option<SlotsAnswer> {
         match (self, work) {
@@ -123,6 +148,9 @@ impl Plant {
     ) -> SlotsAnswer {
         match (self, answer) {
             (Self::TakesAnyChunk, SlotsAnswer::ChunkRefused) => SlotsAnswer::Done,
+            (Self::RestartsForHeld, SlotsAnswer::TrustOffered(_)) => {
+                SlotsAnswer::TrustOffered(TrustOffer::Written)
+            }
             (Self::AltersAfterProof, SlotsAnswer::Finished(staged)) => {
                 alter(flash, board, target);
                 SlotsAnswer::Finished(staged)

@@ -20,6 +20,9 @@ const MOST_AT_ONCE: u32 = 100;
 /// The confirm window of every release here, ms.
 const CONFIRM_WINDOW_MS: u64 = 900_000;
 
+/// How often a self-test asks, ms.
+const QUESTIONS_EVERY_MS: u64 = 30_000;
+
 /// A device that is switched on.
 pub(crate) struct Session<'s, 'b, 'w> {
     life: &'s mut Life<'b>,
@@ -41,6 +44,8 @@ pub(crate) struct Session<'s, 'b, 'w> {
     reported: bool,
     booted_at: u64,
     verdict_at: Option<(u64, bool)>,
+    /// The question of the self-test, and when it is asked next.
+    question: Option<(Nonce, u64)>,
     bell_at: u64,
     /// When gates open or close, if this device has any.
     gates_at: u64,
@@ -65,6 +70,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             poll_interval_ms: 60_000,
             download_gates,
             restart_gates,
+            freshness_interval_ms: life.habits.map_or(0, |habits| habits.interval_ms),
             ..Config::default()
         };
         // The device's own clock begins anew at every reset.
@@ -90,6 +96,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             reported: false,
             booted_at: life.now,
             verdict_at: None,
+            question: None,
             bell_at,
             gates_at: life.gates.as_mut().map_or(u64::MAX, |dice| life.now + dice.below(60_000)),
             at_once: 0,
@@ -141,6 +148,8 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             Output::Wait => return self.wait(strikes),
             Output::Event(event) => self.life.say(|| format!("- {event:?}")),
             Output::Reset => {
+                let objection = self.life.witness.believer.restarts();
+                self.life.witness.object(objection);
                 // On trial it may give up at the end of its window, if it has tried to reach the server.
                 self.life.early = now < CONFIRM_WINDOW_MS || !self.reported;
                 return Some(Ended::Reset(ResetCause::Software));
@@ -162,6 +171,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
                 }
                 self.life.say(|| format!("  {answer:?}").chars().take(70).collect());
                 self.life.now += 1;
+                self.answer_self_test(&answer);
                 let now = self.now();
                 self.agent.handle_input(now, Input::Slots(answer));
                 self.at_once = 0;
@@ -179,11 +189,35 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         strikes.then(|| self.life.reset())
     }
 
-    fn draw(&mut self) {
+    fn nonce(&mut self) -> Nonce {
         let mut nonce = [0; Nonce::LEN];
         nonce.fill_with(|| u8::try_from(self.life.dice.below(256)).unwrap_or(0));
+        Nonce::new(nonce)
+    }
+
+    fn draw(&mut self) {
+        let nonce = self.nonce();
         let now = self.now();
-        self.agent.handle_input(now, Input::Ask(Nonce::new(nonce)));
+        self.agent.handle_input(now, Input::Ask(nonce));
+    }
+
+    /// The self-test asks for itself; without an answer it comes to its verdict later.
+    fn ask_in_self_test(&mut self) {
+        let nonce = self.nonce();
+        self.life.witness.believer.tests_with(nonce);
+        self.question = Some((nonce, self.life.now));
+        let (at, fit) =
+            (self.life.now + 60_000 + self.life.dice.below(240_000), self.life.plant.verdict(true));
+        self.verdict_at = Some((at, fit));
+    }
+
+    fn answer_self_test(&mut self, answer: &SlotsAnswer) {
+        if let (Some((nonce, _)), SlotsAnswer::Fresh(fresh), Some((at, _))) =
+            (self.question, answer, &mut self.verdict_at)
+            && fresh.nonce() == nonce
+        {
+            (*at, self.question) = (self.life.now, None);
+        }
     }
 
     fn begin_self_test(&mut self) {
@@ -196,6 +230,9 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
                 self.verdict_at = Some((self.life.now + 8000, false));
                 return;
             }
+            _ if self.life.habits.is_some_and(|habits| habits.tests_with_question) => {
+                return self.ask_in_self_test();
+            }
             _ => true,
         };
         self.verdict_at = Some((self.life.now + lasts, self.life.plant.verdict(fit)));
@@ -203,6 +240,8 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
 
     fn send(&mut self, up: Up) {
         self.reported |= matches!(up, Up::Report(_));
+        let objection = self.life.witness.believer.sends(&up);
+        self.life.witness.object(objection);
         self.times = if self.asked.1 == Some(up) { self.times + 1 } else { 0 };
         self.asked = (self.asked.0.wrapping_add(1), Some(up));
         self.waits_until = self.life.now + u64::from(Config::default().request_timeout_ms);
@@ -235,7 +274,8 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         }
         let verdict = self.verdict_at.map(|(at, _)| at);
         let (bell, gates) = (Some(self.bell_at), Some(self.gates_at));
-        let others = [self.life.up.next_at(), self.life.down.next_at(), verdict, bell, gates];
+        let question = self.question.map(|(_, at)| at);
+        let others = [self.life.up.next_at(), self.life.down.next_at(), verdict, question, bell, gates];
         let next = others.into_iter().flatten().fold(due, u64::min).max(self.life.now);
         if strikes {
             self.life.now += self.life.dice.below(next - self.life.now + 1);
@@ -254,6 +294,12 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
             self.turn_gates();
         }
         let now = self.now();
+        if let Some((nonce, at)) = &mut self.question
+            && *at <= self.life.now
+        {
+            *at += QUESTIONS_EVERY_MS;
+            self.agent.handle_input(now, Input::Ask(*nonce));
+        }
         if self.life.now >= self.bell_at {
             self.bell_at = self.life.now + self.life.dice.below(3_000_000);
             self.agent.handle_input(now, Input::Doorbell);
@@ -269,7 +315,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         if at > self.life.now {
             return None;
         }
-        self.verdict_at = None;
+        (self.verdict_at, self.question) = (None, None);
         if self.trial == Some(Kind::Hangs) && self.life.plant != Plant::AlwaysFit {
             return Some(Ended::Reset(ResetCause::Watchdog));
         }
@@ -283,8 +329,9 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
         while let Some(piece) = self.life.up.receive(self.life.now) {
             for (tag, message) in self.life.server.push(&piece) {
                 if let Ok(up) = decode::<Up>(&message) {
-                    let answer = self.life.desk.answer(up);
-                    self.life.down.send(self.life.now, &wrap(tag, &answer));
+                    let answer = self.life.desk.answer(up, self.life.now);
+                    let frame = answer.map(|answer| wrap(tag, &answer));
+                    frame.into_iter().for_each(|frame| self.life.down.send(self.life.now, &frame));
                 }
             }
         }
@@ -316,6 +363,7 @@ impl<'s, 'b, 'w> Session<'s, 'b, 'w> {
 
     /// Tells the witness.
     fn note(&mut self, down: &Down<'_>) {
+        self.life.witness.believer.hears(down);
         match *down {
             // A second answer to the same question tells the agent nothing.
             Down::Offer { job, attempt, .. }
@@ -376,6 +424,10 @@ fn perform(
             flash.bytes_in(start..start + image.len()) == *image
         })
     });
+    let operations = life.flash.operations();
+    let (belief, objection) = life.witness.believer.before(&work, operations, life.now);
+    life.witness.object(objection);
+    let work = life.plant.misread(work);
     let answer = match life.plant.instead(&work) {
         Some(answer) => answer,
         None => slots.perform(work, Bench { flash: &mut life.flash, buffer, feed: &mut || () }),
@@ -383,6 +435,8 @@ fn perform(
     if !life.flash.is_powered() {
         return answer;
     }
+    let objection = life.witness.believer.after(belief, &answer, life.flash.operations(), life.now);
+    life.witness.object(objection);
     let answer = life.plant.after(answer, &mut life.flash, life.board, target);
     life.witness.after(done, &answer, life.board);
     if done == Done::Request && matches!(answer, SlotsAnswer::Done) {

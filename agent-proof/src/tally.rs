@@ -41,6 +41,13 @@ pub struct Tally {
     pub lost_journals: u64,
     /// Lives in which the server forgot how a job had ended.
     pub restored: u64,
+    /// Lives of devices that keep trust documents and ask what time it is.
+    pub asking: u64,
+    /// Questions sent, replies believed and documents adopted.
+    pub asked: [u64; 3],
+    /// From the first offer of a job to its end, of all jobs together, ms, and jobs: of devices that ask no questions, and of
+    /// those that do.
+    pub jobs_ms: [(u64, u64); 2],
     faults: BTreeMap<Fault, u64>,
     failures: Vec<(u64, Finding)>,
 }
@@ -61,6 +68,11 @@ impl Tally {
         self.cut_boots += u64::from(outcome.cut_boots);
         self.lost_journals += u64::from(outcome.lost_journal);
         self.restored += u64::from(outcome.restored);
+        self.asking += u64::from(outcome.keeps_trust);
+        self.asked.iter_mut().zip(outcome.asked).for_each(|(sum, more)| *sum += u64::from(more));
+        let (ms, jobs) = &mut self.jobs_ms[usize::from(outcome.keeps_trust)];
+        *ms += outcome.jobs_ms;
+        *jobs += outcome.kinds.len() as u64;
         outcome.kinds.iter().for_each(|kind| *self.kinds.entry(*kind).or_default() += 1);
         outcome.mishaps.iter().for_each(|mishaps| add(&mut self.mishaps, mishaps));
         self.blame(seed, &outcome.findings);
@@ -101,6 +113,11 @@ impl Tally {
         self.cut_boots += other.cut_boots;
         self.lost_journals += other.lost_journals;
         self.restored += other.restored;
+        self.asking += other.asking;
+        self.asked.iter_mut().zip(other.asked).for_each(|(sum, more)| *sum += more);
+        for ((ms, jobs), more) in self.jobs_ms.iter_mut().zip(other.jobs_ms) {
+            (*ms, *jobs) = (*ms + more.0, *jobs + more.1);
+        }
         other.kinds.into_iter().for_each(|(kind, count)| *self.kinds.entry(kind).or_default() += count);
         other.faults.into_iter().for_each(|(fault, count)| *self.faults.entry(fault).or_default() += count);
         add(&mut self.mishaps, &other.mishaps);
@@ -162,6 +179,14 @@ impl Tally {
         figures.insert("power_failures_in_the_bootloader".into(), self.cut_boots.into());
         figures.insert("journals_lost_under_way".into(), self.lost_journals.into());
         figures.insert("servers_restored".into(), self.restored.into());
+        figures.insert("lives_with_questions".into(), self.asking.into());
+        let [questions, believed, adopted] = self.asked;
+        figures.insert("questions".into(), questions.into());
+        figures.insert("replies_believed".into(), believed.into());
+        figures.insert("documents_adopted".into(), adopted.into());
+        let [without, with] = self.jobs_ms.map(|(ms, jobs)| ms / jobs.max(1) / 1000);
+        figures.insert("seconds_of_a_job_mean".into(), without.into());
+        figures.insert("seconds_of_a_job_mean_with_questions".into(), with.into());
         let kinds: Map<String, Value> =
             self.kinds.iter().map(|(kind, count)| (format!("{kind:?}"), json!(count))).collect();
         figures.insert("jobs".into(), kinds.into());

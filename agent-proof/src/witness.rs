@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ota_agent::{SlotWork, SlotsAnswer};
 use ota_manifest::wire::{Refusal, Report, RollbackReason, Stage};
 
+use crate::believer::Believer;
 use crate::board::{Board, CHUNK, WINDOW};
 use crate::desk::{Desk, Posting};
 use crate::scenario::{Facts, Kind, is_right};
@@ -30,6 +31,9 @@ pub enum Fault {
     Deaf,
     /// What the server had forgotten was told in another way, or done once more.
     RetoldOtherwise,
+    /// Trust went back or came from nobody, a reply to another question was believed, time ran ahead, a question or a document
+    /// cost more than it may.
+    Trust,
     /// A rule of flash was broken.
     FlashRule,
     /// The code under test panicked.
@@ -38,7 +42,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::WrongTerminal,
         Self::DoubleTerminal,
         Self::Misnumbered,
@@ -48,6 +52,7 @@ impl Fault {
         Self::Refetched,
         Self::Deaf,
         Self::RetoldOtherwise,
+        Self::Trust,
         Self::FlashRule,
         Self::Panicked,
     ];
@@ -65,6 +70,7 @@ impl Fault {
             Self::Refetched => "refetched_beyond_window",
             Self::Deaf => "went_on_after_cancel",
             Self::RetoldOtherwise => "retold_otherwise",
+            Self::Trust => "trust_broken",
             Self::FlashRule => "flash_rule_broken",
             Self::Panicked => "panicked",
         }
@@ -91,6 +97,8 @@ pub struct Witness {
     pub reboots: u32,
     /// What went wrong.
     pub findings: Vec<Finding>,
+    /// What it believes.
+    pub believer: Believer,
     /// The whole image was proven in this power session, and nothing was staged since.
     proven: bool,
     /// The job was taken back in this power session, before it was pending.
@@ -115,6 +123,7 @@ impl Witness {
             offered: None,
             reboots: 0,
             findings: Vec::new(),
+            believer: Believer::default(),
             proven: false,
             cancelled: false,
             stored: 0,
@@ -128,6 +137,11 @@ impl Witness {
     /// Notes a broken promise.
     pub fn find(&mut self, fault: Fault, detail: String) {
         self.findings.push(Finding { fault, detail });
+    }
+
+    /// Notes what was objected to what the device believes, or does for it.
+    pub fn object(&mut self, objection: Option<String>) {
+        objection.into_iter().for_each(|detail| self.find(Fault::Trust, detail));
     }
 
     /// The device was reset.

@@ -22,6 +22,8 @@ fn lives_over_a_lossy_link_with_resets_anywhere_break_no_promise() {
     assert!(strategies.len() == 3 && strategies.iter().all(|lives| *lives > 80), "{strategies:?}");
     let seldom = [tally.cut_boots, tally.lost_journals, tally.restored];
     assert!(seldom.iter().all(|times| *times >= 20), "{seldom:?}");
+    let [questions, believed, adopted] = tally.asked;
+    assert!(tally.asking > 80 && questions > 1000 && believed > 400 && adopted > 80, "{:?}", tally.asked);
     let happened = tally.mishaps;
     for count in
         [happened.lost, happened.doubled, happened.damaged, happened.split, happened.late, happened.overtaken]
@@ -60,9 +62,9 @@ fn journal_lost_at_any_output_of_a_life_breaks_no_promise() {
 #[test]
 fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
     let boards = Board::all();
-    let mut lives = 0;
-    // Overwriting, swapping, in place.
-    for seed in [5, 6, 7] {
+    let (mut lives, mut adopted) = (0, 0);
+    // Overwriting, swapping, in place; the same with a chain of trust documents.
+    for seed in [5, 6, 7, 592, 196, 188] {
         let led = |output| {
             let mut life = Life::new(&boards, seed, Plant::None);
             life.strike_once(output);
@@ -76,8 +78,10 @@ fn one_reset_at_any_output_of_a_life_breaks_no_promise() {
                 "{seed} {output}: {:?}",
                 outcome.findings
             );
-            lives += 1;
+            let [.., documents] = outcome.asked;
+            assert_eq!(documents, undisturbed.asked[2], "{seed} {output}");
+            (lives, adopted) = (lives + 1, adopted + documents);
         }
     }
-    assert!(lives > 500, "only {lives} lives");
+    assert!(lives > 1000 && adopted > 1000, "{lives} lives, {adopted} documents");
 }

@@ -98,6 +98,8 @@ pub(crate) struct Core<'b> {
     stalled: bool,
     /// Requests for chunks since something last reached the flash.
     fruitless: u8,
+    /// The server has had no work once in this boot.
+    pub(crate) idle: bool,
     /// A time that a freshness key has told, and when, ms.
     pub(crate) told: Option<(TrustedTime, u64)>,
     /// Gates that are open.
@@ -133,6 +135,7 @@ impl<'b> Agent<'b> {
             now,
             stalled: false,
             fruitless: 0,
+            idle: false,
             told: None,
             open: Gates::NONE,
             held_until: None,
@@ -172,7 +175,8 @@ impl<'b> Agent<'b> {
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
             Input::Gates(open) => self.core.open = open,
         }
-        self.core.apply_stall();
+        // What took time may have outlasted a limit: a poll that has become due while a reply was checked.
+        self.handle_timeout(now);
     }
 
     /// What to do now. Repeat until [`Output::Wait`].
@@ -244,9 +248,7 @@ impl<'b> Agent<'b> {
             UnderWay::Answer { deadline } => Some(deadline),
             UnderWay::Nothing => {
                 let paused = Some(self.core.paused_until).filter(|until| *until > self.core.now);
-                let is_idle = matches!(self.state, State::Idle(_));
-                let inquiry = self.inquiry.deadline().filter(|_| is_idle);
-                earlier(earlier(paused, self.core.held_until), inquiry)
+                earlier(paused, self.core.held_until)
             }
             UnderWay::Slots => None,
         };
@@ -330,9 +332,10 @@ impl<'b> Agent<'b> {
     fn link_lost(&mut self) {
         if matches!(self.under_way, UnderWay::Answer { .. }) {
             self.under_way = UnderWay::Nothing;
-            self.core.stall();
             if matches!(self.who, Who::Inquiry) {
                 self.inquiry.give_up(&self.core);
+            } else {
+                self.core.stall();
             }
         }
     }
@@ -373,9 +376,10 @@ fn first_state(core: &mut Core<'_>, now: u64) -> State {
 }
 
 impl Core<'_> {
-    /// Whether the journal speaks of a job whose end the server does not know.
+    /// Whether the journal speaks of a job whose end the server does not know, and which it may still want: one that it has
+    /// dropped without a word stays in the journal until the next.
     pub(crate) fn has_job(&self) -> bool {
-        !matches!(self.context.progress, Progress::None) && !self.context.acknowledged
+        !self.idle && !matches!(self.context.progress, Progress::None) && !self.context.acknowledged
     }
 
     /// What time it is, as far as anybody has told.

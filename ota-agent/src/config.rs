@@ -15,8 +15,9 @@ pub struct Config {
     pub bootloader: u16,
     /// How often to ask for work when the server does not say.
     pub poll_interval_ms: u32,
-    /// How often to ask for freshness, and for the next trust document if there is one, from the boot on. Only devices
-    /// with freshness keys do ([`BootReport::asks`](crate::BootReport::asks)); 0 for never.
+    /// How often to ask for freshness, and for the next trust document if there is one: before the first poll after a boot,
+    /// and before the first that is so much later. Only devices with freshness keys do
+    /// ([`BootReport::asks`](crate::BootReport::asks)); 0 for never.
     pub freshness_interval_ms: u32,
     /// Whether to ask for work right after a boot. A device with a doorbell need not: it asks when it is rung, or after
     /// an interval, so that a region whose power comes back does not fall upon its server. An update that is under way

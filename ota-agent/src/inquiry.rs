@@ -34,6 +34,9 @@ pub(crate) enum SpareTime {
     /// For the question of a self-test.
     OnTrial,
     Idle,
+    /// Idle, and about to ask for work: questions of its own ride along, so that they come no more often, and a region whose
+    /// power comes back does not fall upon its server with them.
+    BeforePoll,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +66,6 @@ impl Inquiry {
         Self { doing: Doing::Nothing, due, offered: false, restart: false }
     }
 
-    /// When it is to be drawn, ms.
-    pub(crate) fn deadline(&self) -> Option<u64> {
-        self.due.filter(|_| matches!(self.doing, Doing::Nothing))
-    }
-
     /// A question is to be asked. One that is under way already goes on: who asks, asks again.
     pub(crate) const fn ask(&mut self, nonce: Nonce) {
         if matches!(self.doing, Doing::Nothing | Doing::Asking { .. }) {
@@ -78,17 +76,19 @@ impl Inquiry {
     /// Whether it is the one to say what is done next.
     pub(crate) fn has_turn(&self, core: &Core<'_>, time: SpareTime) -> bool {
         match self.doing {
-            Doing::Nothing => time == SpareTime::Idle && (self.has_to_restart(core) || self.is_due(core)),
+            Doing::Nothing => match time {
+                SpareTime::None | SpareTime::OnTrial => false,
+                SpareTime::Idle => self.has_to_restart(core),
+                SpareTime::BeforePoll => {
+                    self.has_to_restart(core) || self.due.is_some_and(|due| core.now >= due)
+                }
+            },
             _ => time != SpareTime::None,
         }
     }
 
     fn has_to_restart(&self, core: &Core<'_>) -> bool {
         self.restart && core.may_restart()
-    }
-
-    fn is_due(&self, core: &Core<'_>) -> bool {
-        self.due.is_some_and(|due| core.now >= due)
     }
 
     pub(crate) fn want<'w>(&self, core: &'w Core<'_>) -> Output<'w> {
@@ -124,13 +124,13 @@ impl Inquiry {
             }
             _ => {
                 core.log(Event::Ignored);
-                core.stall();
                 return self.give_up(core);
             }
         };
     }
 
-    /// No answer. The poll is not kept waiting: this is asked again when the next one is due.
+    /// No answer. The poll is not kept waiting, not even for a pause, which after an outage is longer than it takes until the
+    /// next question is due, and that would come first; this is asked again when the next poll is due.
     pub(crate) fn give_up(&mut self, core: &Core<'_>) {
         self.doing = Doing::Nothing;
         self.put_off(core.now.saturating_add(u64::from(core.config.poll_interval_ms.max(1))));

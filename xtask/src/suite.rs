@@ -161,7 +161,18 @@ mod tests {
         let left_out: Vec<_> = names(&all).into_iter().filter(|name| !names(&fast).contains(name)).collect();
         assert_eq!(
             left_out,
-            ["verify", "docs", "msrv", "deny", "package", "peers", "loops", "mutants", "quickstart"]
+            [
+                "verify",
+                "docs",
+                "msrv",
+                "deny",
+                "package",
+                "peers",
+                "nrf52840",
+                "loops",
+                "mutants",
+                "quickstart"
+            ]
         );
         assert!(!fast.tools().contains(&Tool::CargoDeny));
         assert!(!fast.tools().contains(&Tool::OldestToolchain));

@@ -52,6 +52,7 @@ impl Idle {
         match message {
             Down::Idle { retry_after_ms } => {
                 core.backoff.succeed();
+                core.idle = true;
                 State::Idle(Self::later(core, now, retry_after_ms))
             }
             // Also from a server that does not speak this protocol: one day it will.

@@ -95,6 +95,7 @@ impl State {
     /// Whether there is time for a question.
     pub(crate) const fn spare_time(&self) -> SpareTime {
         match self {
+            Self::Idle(Idle { asking: true, .. }) => SpareTime::BeforePoll,
             Self::Idle(_) => SpareTime::Idle,
             Self::Testing(_) => SpareTime::OnTrial,
             _ => SpareTime::None,

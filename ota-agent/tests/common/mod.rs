@@ -10,10 +10,9 @@ use ota_agent::{
 };
 use ota_manifest::wire::{Down, ResetCause, Stage, Up, decode, encode};
 use ota_manifest::{JobId, Nonce, Version};
-use ota_slots::sim::{Lab, LabFlash, Release};
-use ota_slots::{Boot, Handover, Layout, Policy, SlotId, WORK_BUFFER, run_blocking};
-
-mod keeper;
+use ota_slots::sim::{Keeper, Lab, LabFlash, Release};
+use ota_slots::{Layout, Policy, SlotId, WORK_BUFFER};
+use ota_verify::Trust;
 
 pub(crate) use awaited::{Patience, Waiting};
 
@@ -87,9 +86,7 @@ pub(crate) struct Device {
     pub(crate) asks_on_trial: Option<Nonce>,
     pub(crate) events: Vec<Event>,
     pub(crate) running: u32,
-    /// The bootloader keeps trust documents and adopts them.
-    pub(crate) keeps_trust: bool,
-    /// It looks into its inbox.
+    /// The bootloader looks into its inbox.
     pub(crate) adopts: bool,
     /// Version of the trust in force.
     pub(crate) trust: u32,
@@ -127,7 +124,6 @@ impl Device {
             question_at: u64::MAX,
             events: Vec::new(),
             running: 0,
-            keeps_trust: false,
             adopts: true,
             trust: 0,
             now: 0,
@@ -144,11 +140,16 @@ impl Device {
     pub(crate) fn session(&mut self, cause: ResetCause) -> Ended {
         let layout = self.layout;
         let mut buffer = [0; WORK_BUFFER];
-        let booted = if self.keeps_trust { keeper::boot(self, cause) } else { self.boot(cause) };
+        let pinned = self.policy;
+        let keeper = Keeper { layout: &layout, policy: &pinned, adopts: self.adopts };
+        let booted = keeper.boot(&mut self.flash, cause);
+        let mut memory = Vec::new();
+        let kept = keeper.kept(&mut self.flash, &mut memory);
         if !self.flash.is_powered() {
             return Ended::PowerLost;
         }
-        let (handover, policy) = booted.expect("a device that has a good image boots");
+        let handover = booted.expect("a device that has a good image boots");
+        let policy = Policy { trust: kept.as_ref().map_or(pinned.trust, Trust::documented), ..pinned };
         self.running = handover.image().order().sequence;
         self.trust = policy.trust.version();
         self.question_at = u64::MAX;
@@ -204,13 +205,6 @@ impl Device {
                 patience.wait(slots.perform_async(work, bench))
             }
         }
-    }
-
-    fn boot(&mut self, cause: ResetCause) -> Option<(Handover, Policy<'static>)> {
-        let (layout, policy) = (self.layout, self.policy);
-        let boot = Boot::new(&layout, &policy, cause);
-        let handover = run_blocking(boot, &mut self.flash, &layout, &mut [0; WORK_BUFFER], || ());
-        Some((handover.ok()?, policy))
     }
 
     /// Carries out one output.

@@ -5,16 +5,14 @@ extern crate alloc;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use ed25519_dalek::SigningKey;
-use ed25519_dalek::ed25519::signature::Signer as _;
 use embedded_storage::nor_flash::NorFlash;
 use ota_manifest::{
     ChunkSize, ClassId, DeviceId, ManifestDraft, Order, Role, SecurityVersion, VendorId, Version,
 };
 use ota_verify::sign::{Signature, Signer, SignerError, describe_image, seal_manifest};
-use ota_verify::{AlgSet, Ed25519Key, Identity, PublicKey, Tbs, Trust, TrustedKey};
+use ota_verify::{AlgSet, Identity, PublicKey, Tbs, Trust, TrustedKey};
 
-use super::Flash;
+use super::{Flash, LabKey};
 use crate::{
     BootDescriptor, Geometry, Layout, Partition, Policy, Provision, Region, SlotId, SlotRegion, run_blocking,
 };
@@ -27,12 +25,12 @@ const SLOT: u32 = 16 * 1024;
 const CHUNK_LOG2: u8 = 10;
 /// Work buffer for any layout.
 const BUFFER: usize = 32 * 1024;
-const KEY_SEED: [u8; 32] = [0x1A; 32];
+const KEY: u8 = 0x1A;
 
 /// A release key, a device that trusts it, and releases signed by it. For tests: the key is public knowledge.
 #[derive(Debug)]
 pub struct Lab {
-    key: SigningKey,
+    key: LabKey,
     layout: Layout,
     policy: Policy<'static>,
 }
@@ -89,12 +87,8 @@ impl Lab {
     /// A device with another layout.
     #[must_use]
     pub fn with_layout(layout: Layout) -> Self {
-        let key = SigningKey::from_bytes(&KEY_SEED);
-        // Keys live in ROM, so trust borrows them for good; a test may leak a hundred bytes.
-        let public: &'static Ed25519Key =
-            Box::leak(Box::new(Ed25519Key::new(key.verifying_key().to_bytes())));
-        let keys: &'static [TrustedKey<'static>] =
-            Box::leak(Box::new([TrustedKey::new(Role::Release, public)]));
+        let key = LabKey::seeded(KEY);
+        let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([key.pinned(Role::Release)]));
         let trust = Trust::pinned(keys);
         let policy = Policy {
             trust,
@@ -191,11 +185,11 @@ impl Lab {
 
 impl Signer for Lab {
     fn public_key(&self) -> PublicKey {
-        PublicKey::ed25519(self.key.verifying_key().to_bytes())
+        self.key.public_key()
     }
 
     fn sign(&self, tbs: &Tbs) -> Result<Signature, SignerError> {
-        Signature::new(&self.key.sign(tbs.as_bytes()).to_bytes())
+        self.key.sign(tbs)
     }
 }
 

@@ -124,6 +124,13 @@ pub(crate) const STEPS: [Step; 18] = [
         run: outside::peers,
     },
     Step {
+        name: "nrf52840",
+        about: "the emulator of the nRF52840: lints, instruction vectors, peripherals, planted faults of its core",
+        slow: true,
+        tools: &[Tool::Component("clippy")],
+        run: outside::nrf52840,
+    },
+    Step {
         name: "loops",
         about: "the loops of ota-agent's README: on bare metal, and through an update on the host",
         slow: true,
@@ -153,7 +160,15 @@ const REAL_PARTS: &str = "real-parts";
 /// The members, and what stands outside the workspace.
 fn fmt(_: &Workspace) -> Result<()> {
     CommandLine::cargo().args(["fmt", "--all", "--check"]).run()?;
-    let outside = [no_alloc::FOLDER, m4::FOLDER, m4::INPUTS, outside::PEERS, outside::FUZZ, outside::LOOPS];
+    let outside = [
+        no_alloc::FOLDER,
+        m4::FOLDER,
+        m4::INPUTS,
+        outside::PEERS,
+        outside::FUZZ,
+        outside::LOOPS,
+        outside::NRF52840,
+    ];
     outside.iter().try_for_each(|folder| {
         let manifest = format!("{folder}/Cargo.toml");
         CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()

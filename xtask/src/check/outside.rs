@@ -8,6 +8,8 @@ use crate::family::THUMB;
 
 /// Runs others' bootloaders.
 pub(crate) const PEERS: &str = "xtask/peers";
+/// The nRF52840 product and its emulator.
+pub(crate) const NRF52840: &str = "examples/nrf52840";
 /// Fuzz targets.
 pub(crate) const FUZZ: &str = "fuzz";
 /// The loops of `ota-agent`'s README.
@@ -43,6 +45,13 @@ pub(super) fn loops(workspace: &Workspace) -> Result<()> {
         clippy.args(["--", "-D", "warnings"]).run()?;
     }
     cargo(workspace, LOOPS, &["test", "--locked"]).run()
+}
+
+pub(super) fn nrf52840(workspace: &Workspace) -> Result<()> {
+    cargo(workspace, NRF52840, &["clippy", "--all-targets", "--locked"])
+        .args(["--", "-D", "warnings"])
+        .run()?;
+    cargo(workspace, NRF52840, &["test", "--locked"]).run()
 }
 
 /// Replays the corpora and tries something new for some seconds.

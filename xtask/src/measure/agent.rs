@@ -12,7 +12,7 @@ const ARGS: [&str; 2] = ["run", "--json"];
 /// Lives, at least.
 const LIVES: u64 = 20_000;
 /// What must never have happened.
-const NEVER: [&str; 11] = [
+const NEVER: [&str; 12] = [
     "wrong_terminal",
     "double_terminal",
     "misnumbered",
@@ -22,6 +22,7 @@ const NEVER: [&str; 11] = [
     "refetched_beyond_window",
     "went_on_after_cancel",
     "retold_otherwise",
+    "trust_broken",
     "flash_rule_broken",
     "panicked",
 ];
