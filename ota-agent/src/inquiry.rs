@@ -19,6 +19,8 @@ use crate::{Event, Output, SlotWork, SlotsAnswer, Started};
 #[derive(Debug)]
 pub(crate) struct Inquiry {
     doing: Doing,
+    /// The last question's.
+    nonce: Nonce,
     /// When to ask by itself, ms; `None` for never.
     due: Option<u64>,
     /// A trust document has been handed over in this boot.
@@ -27,8 +29,8 @@ pub(crate) struct Inquiry {
     restart: bool,
 }
 
-/// Whether a state leaves time, and the window, for a question.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How much time a state leaves for questions, and the window.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(crate) enum SpareTime {
     None,
     /// For the question of a self-test.
@@ -42,47 +44,41 @@ pub(crate) enum SpareTime {
 #[derive(Debug, Clone, Copy)]
 enum Doing {
     Nothing,
-    Asking {
-        nonce: Nonce,
-    },
-    /// The reply is in the window.
-    Believing {
-        nonce: Nonce,
-        len: usize,
-    },
-    Fetching {
-        version: u32,
-    },
-    /// The document is in the window.
-    Offering {
-        version: u32,
-        len: usize,
-    },
+    Asking,
+    /// The reply is in the window, so many bytes.
+    Believing(usize),
+    Fetching,
+    /// The document is in the window, so many bytes.
+    Offering(usize),
 }
 
 impl Inquiry {
     pub(crate) const fn new(asks_by_itself: bool) -> Self {
         let due = if asks_by_itself { Some(0) } else { None };
-        Self { doing: Doing::Nothing, due, offered: false, restart: false }
+        Self {
+            doing: Doing::Nothing,
+            nonce: Nonce::new([0; Nonce::LEN]),
+            due,
+            offered: false,
+            restart: false,
+        }
     }
 
     /// A question is to be asked. One that is under way already goes on: who asks, asks again.
     pub(crate) const fn ask(&mut self, nonce: Nonce) {
-        if matches!(self.doing, Doing::Nothing | Doing::Asking { .. }) {
-            self.doing = Doing::Asking { nonce };
+        if matches!(self.doing, Doing::Nothing | Doing::Asking) {
+            self.doing = Doing::Asking;
+            self.nonce = nonce;
         }
     }
 
     /// Whether it is the one to say what is done next.
     pub(crate) fn has_turn(&self, core: &Core<'_>, time: SpareTime) -> bool {
         match self.doing {
-            Doing::Nothing => match time {
-                SpareTime::None | SpareTime::OnTrial => false,
-                SpareTime::Idle => self.has_to_restart(core),
-                SpareTime::BeforePoll => {
-                    self.has_to_restart(core) || self.due.is_some_and(|due| core.now >= due)
-                }
-            },
+            Doing::Nothing => {
+                let is_due = time == SpareTime::BeforePoll && self.due.is_some_and(|due| core.now >= due);
+                is_due || time >= SpareTime::Idle && self.has_to_restart(core)
+            }
             _ => time != SpareTime::None,
         }
     }
@@ -95,24 +91,22 @@ impl Inquiry {
         match self.doing {
             Doing::Nothing if self.has_to_restart(core) => Output::Reset,
             Doing::Nothing => Output::Draw,
-            Doing::Asking { nonce } => Output::Send(Up::Ask(Question { nonce, trust: core.boot.trust })),
-            Doing::Fetching { version } => Output::Send(Up::Trust { version }),
-            Doing::Believing { nonce, len } => {
-                Output::Slots(SlotWork::Believe { envelope: core.window(0, len), nonce })
+            Doing::Asking => Output::Send(Up::Ask(Question { nonce: self.nonce, trust: core.boot.trust })),
+            Doing::Fetching => Output::Send(Up::Trust { version: next_trust(core) }),
+            Doing::Believing(len) => {
+                Output::Slots(SlotWork::Believe { envelope: core.window(0, len), nonce: self.nonce })
             }
-            Doing::Offering { len, .. } => {
-                Output::Slots(SlotWork::OfferTrust { envelope: core.window(0, len) })
-            }
+            Doing::Offering(len) => Output::Slots(SlotWork::OfferTrust { envelope: core.window(0, len) }),
         }
     }
 
     pub(crate) fn message(&mut self, core: &mut Core<'_>, message: Down<'_>) {
         self.doing = match (self.doing, message) {
-            (Doing::Asking { nonce }, Down::Fresh { envelope }) if core.fill_window(0, envelope) => {
-                Doing::Believing { nonce, len: envelope.len() }
+            (Doing::Asking, Down::Fresh { envelope }) if core.fill_window(0, envelope) => {
+                Doing::Believing(envelope.len())
             }
-            (Doing::Fetching { version }, Down::Trust { envelope }) if core.fill_window(0, envelope) => {
-                Doing::Offering { version, len: envelope.len() }
+            (Doing::Fetching, Down::Trust { envelope }) if core.fill_window(0, envelope) => {
+                Doing::Offering(envelope.len())
             }
             (_, Down::Fresh { .. } | Down::Trust { .. }) => self.fail(core, code::WINDOW),
             (_, Down::Refused { refusal, retry_after_ms }) => {
@@ -133,15 +127,16 @@ impl Inquiry {
     /// next question is due, and that would come first; this is asked again when the next poll is due.
     pub(crate) fn give_up(&mut self, core: &Core<'_>) {
         self.doing = Doing::Nothing;
-        self.put_off(core.now.saturating_add(u64::from(core.config.poll_interval_ms.max(1))));
+        // Polls are up to a fifth closer together than the interval.
+        self.put_off(core.now.saturating_add(u64::from(core.config.poll_interval_ms / 2)).saturating_add(1));
     }
 
     /// `settled`: the running firmware is not on trial, and no job is under way.
     pub(crate) fn slots(&mut self, core: &mut Core<'_>, settled: bool, answer: SlotsAnswer) {
         self.doing = match (self.doing, answer) {
-            (Doing::Believing { .. }, SlotsAnswer::Fresh(fresh)) => self.believe(core, settled, &fresh),
-            (Doing::Offering { version, .. }, SlotsAnswer::TrustOffered(offer)) => {
-                core.log(Event::TrustOffered { version, offer });
+            (Doing::Believing(_), SlotsAnswer::Fresh(fresh)) => self.believe(core, settled, &fresh),
+            (Doing::Offering(_), SlotsAnswer::TrustOffered(offer)) => {
+                core.log(Event::TrustOffered { version: next_trust(core), offer });
                 self.offered = true;
                 // On trial the bootloader adopts nothing, and under the firmware before it could not.
                 self.restart = offer == TrustOffer::Written || core.boot.started == Started::Trial;
@@ -155,12 +150,8 @@ impl Inquiry {
     fn believe(&mut self, core: &mut Core<'_>, settled: bool, fresh: &AuthenticFreshness) -> Doing {
         core.told = Some((fresh.time(), core.now));
         core.log(Event::Fresh { time: fresh.time(), latest: fresh.latest() });
-        match core.boot.trust.saturating_add(1) {
-            version if settled && !self.offered && fresh.trust_version() >= version => {
-                Doing::Fetching { version }
-            }
-            _ => Doing::Nothing,
-        }
+        let is_newer = fresh.trust_version() > core.boot.trust;
+        if settled && !self.offered && is_newer { Doing::Fetching } else { Doing::Nothing }
     }
 
     fn fail(&mut self, core: &mut Core<'_>, code: u16) -> Doing {
@@ -172,4 +163,9 @@ impl Inquiry {
     pub(crate) fn put_off(&mut self, until: u64) {
         self.due = self.due.map(|_| until);
     }
+}
+
+/// Documents are adopted one after the other.
+const fn next_trust(core: &Core<'_>) -> u32 {
+    core.boot.trust.saturating_add(1)
 }

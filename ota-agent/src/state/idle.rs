@@ -86,7 +86,7 @@ fn offered(core: &mut Core<'_>, job: JobId, attempt: u8, envelope: &[u8]) -> Sta
     if again && let Some(stage) = core.context.terminal() {
         // The server has forgotten how this ended, or never heard: tell it again rather than do it again.
         core.repeat_terminal(stage);
-        return State::Reporting(Reporting { stage });
+        return State::Reporting(Reporting);
     }
     if !again {
         core.progressed();
@@ -106,5 +106,5 @@ pub(crate) fn refuse(core: &mut Core<'_>, refusal: Refusal, code: u16) -> State 
     core.log(Event::OfferRefused { refusal, code });
     let stage = Stage::Rejected { refusal };
     core.report_rejection(stage);
-    State::Reporting(Reporting { stage })
+    State::Reporting(Reporting)
 }

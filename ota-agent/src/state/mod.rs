@@ -166,10 +166,10 @@ impl State {
     }
 
     /// The server has stored this report for good.
-    pub(crate) fn acknowledged(&mut self, core: &mut Core<'_>, now: u64, terminal: bool) {
+    pub(crate) fn acknowledged(&mut self, core: &mut Core<'_>, now: u64, stage: Stage) {
         let next = match self {
             Self::Testing(state) => state.acknowledged(core),
-            Self::Reporting(state) => state.acknowledged(core, now, terminal),
+            Self::Reporting(_) => Reporting::acknowledged(core, now, stage),
             _ => None,
         };
         self.follow(next);

@@ -34,7 +34,7 @@ impl Recording {
         match core.context.terminal() {
             Some(stage) => {
                 core.report_terminal(stage);
-                State::Reporting(Reporting { stage })
+                State::Reporting(Reporting)
             }
             None => State::Idle(Idle::now()),
         }
@@ -43,9 +43,7 @@ impl Recording {
 
 /// Waits until the server has the terminal report.
 #[derive(Debug)]
-pub(crate) struct Reporting {
-    pub(crate) stage: Stage,
-}
+pub(crate) struct Reporting;
 
 impl Reporting {
     /// The report itself is in the outbox; if it is no longer, somebody has answered.
@@ -54,14 +52,14 @@ impl Reporting {
         Output::Wait
     }
 
-    pub(crate) fn acknowledged(&self, core: &mut Core<'_>, now: u64, terminal: bool) -> Option<State> {
-        if !terminal {
+    pub(crate) fn acknowledged(core: &mut Core<'_>, now: u64, stage: Stage) -> Option<State> {
+        if !stage.is_terminal() {
             return None;
         }
         core.backoff.succeed();
         core.log(Event::Settled { job: core.context.job });
         core.context.acknowledged = true;
-        Some(match self.stage {
+        Some(match stage {
             // Nothing of a refused offer is in the journal.
             Stage::Rejected { .. } => State::Idle(Idle::later(core, now, 0)),
             Stage::RolledBack { .. } => {

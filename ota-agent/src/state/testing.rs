@@ -105,7 +105,7 @@ impl Concluding {
                     return core.settle_event();
                 }
                 core.report_terminal(Stage::Confirmed);
-                State::Reporting(Reporting { stage: Stage::Confirmed })
+                State::Reporting(Reporting)
             }
             (_, SlotsAnswer::Failed { code }) => {
                 // The journal would not take it: a reset lets the bootloader count the attempt.

@@ -23,7 +23,7 @@ use crate::tool::Tool;
 use crate::{m4, no_alloc, quickstart};
 
 /// All checks, in the order they run.
-pub(crate) const STEPS: [Step; 18] = [
+pub(crate) const STEPS: [Step; 19] = [
     Step { name: "fmt", about: "formatting", slow: false, needs: &[Tool::Component("rustfmt")], run: fmt },
     Step {
         name: "clippy",
@@ -127,7 +127,7 @@ pub(crate) const STEPS: [Step; 18] = [
         name: "nrf52840",
         about: "the emulator of the nRF52840: lints, instruction vectors, peripherals, planted faults of its core",
         slow: true,
-        tools: &[Tool::Component("clippy")],
+        needs: &[Tool::Component("clippy")],
         run: outside::nrf52840,
     },
     Step {
