@@ -417,6 +417,10 @@ fn perform(
     {
         life.witness.find(Fault::RetoldOtherwise, format!("{told:?}, and done once more"));
     }
+    if done == Done::Request {
+        set_rotted(life, false);
+    }
+    let offered = life.witness.offered.and_then(|job| life.desk.postings.get(job));
     let (flash, start) = (&life.flash, life.board.image_at(target));
     life.witness.before(&work, || {
         offered.is_some_and(|posting| {
@@ -439,18 +443,21 @@ fn perform(
     life.witness.object(objection);
     let answer = life.plant.after(answer, &mut life.flash, life.board, target);
     life.witness.after(done, &answer, life.board);
-    if done == Done::Request && matches!(answer, SlotsAnswer::Done) {
-        rot(life, target);
+    if done == Done::Request && matches!(answer, SlotsAnswer::Done) && set_rotted(life, true) {
+        alter(&mut life.flash, life.board, target);
     }
     answer
 }
 
-/// The job whose image changes in the slot.
-fn rot(life: &mut Life<'_>, target: SlotId) {
-    let Some(job) = life.witness.offered else { return };
-    let Some(posting) = life.desk.postings.get(job) else { return };
-    if let (Kind::Rots, 1, Some(facts)) = (posting.kind, posting.attempt, life.witness.facts.get_mut(job)) {
-        alter(&mut life.flash, life.board, target);
-        facts.rotted = true;
-    }
+/// Notes whether the copy that is to be booted changes in the slot; whether its job is one of those. Without a journal a device
+/// may do a job a second time, and then it is the last copy that counts.
+fn set_rotted(life: &mut Life<'_>, rotted: bool) -> bool {
+    let Some(job) = life.witness.offered else { return false };
+    let Some(posting) = life.desk.postings.get(job) else { return false };
+    let (Kind::Rots, 1, Some(facts)) = (posting.kind, posting.attempt, life.witness.facts.get_mut(job))
+    else {
+        return false;
+    };
+    facts.rotted = rotted;
+    true
 }

@@ -164,6 +164,8 @@ impl<'b> Agent<'b> {
                 if matches!(self.who, Who::Inquiry) {
                     let settled = matches!(self.state, State::Idle(_)) && !self.core.has_job();
                     self.inquiry.slots(&mut self.core, settled, answer);
+                    // A poll may have become due while a reply was checked.
+                    self.handle_timeout(now);
                 } else {
                     self.state.slots(&mut self.core, now, answer);
                 }
@@ -171,12 +173,13 @@ impl<'b> Agent<'b> {
             Input::SelfTest(fitness) if core::mem::take(&mut self.self_test) => {
                 self.state.verdict(&mut self.core, now, fitness);
             }
+            // The answer to the one that is under way would be the answer to another.
+            Input::Ask(_) if self.awaits_reply() => {}
             Input::Ask(nonce) => self.inquiry.ask(nonce),
             Input::Slots(_) | Input::SelfTest(_) => self.core.log(Event::Ignored),
             Input::Gates(open) => self.core.open = open,
         }
-        // What took time may have outlasted a limit: a poll that has become due while a reply was checked.
-        self.handle_timeout(now);
+        self.core.apply_stall();
     }
 
     /// What to do now. Repeat until [`Output::Wait`].
@@ -226,6 +229,10 @@ impl<'b> Agent<'b> {
         }
         self.who = who;
         output
+    }
+
+    fn awaits_reply(&self) -> bool {
+        matches!((self.under_way, self.who), (UnderWay::Answer { .. }, Who::Inquiry))
     }
 
     /// Whether a gate is closed before the next step; the server hears of it now and then.
@@ -382,6 +389,7 @@ impl Core<'_> {
     }
 
     /// What time it is, as far as anybody has told.
+    #[inline(never)]
     pub(crate) fn time(&self) -> Option<TrustedTime> {
         let (time, at) = self.told?;
         // In 32 bits, for a division of 64 is 860 bytes of library. After 49 days without an answer it stands still: too

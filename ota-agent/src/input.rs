@@ -18,7 +18,8 @@ pub enum Input<'i> {
     /// The verdict of the last [`Output::SelfTest`](crate::Output::SelfTest).
     SelfTest(Fitness),
     /// Ask the server for freshness with this nonce, from a random source: the answer to [`Output::Draw`](crate::Output::Draw),
-    /// or a question of the self-test's. Asked once the device is idle or on trial; what comes back is
+    /// or a question of the self-test's. Asked once the device is idle or on trial, and passed over while another one is under way, so
+    /// ask again until it is answered; what comes back is
     /// [`SlotsAnswer::Fresh`].
     Ask(Nonce),
     /// Somebody rang: ask for work now.

@@ -64,7 +64,7 @@ impl Inquiry {
         }
     }
 
-    /// A question is to be asked. One that is under way already goes on: who asks, asks again.
+    /// A question is to be asked, unless a reply or a document is being looked at: who asks, asks again.
     pub(crate) const fn ask(&mut self, nonce: Nonce) {
         if matches!(self.doing, Doing::Nothing | Doing::Asking) {
             self.doing = Doing::Asking;
@@ -108,7 +108,7 @@ impl Inquiry {
             (Doing::Fetching, Down::Trust { envelope }) if core.fill_window(0, envelope) => {
                 Doing::Offering(envelope.len())
             }
-            (_, Down::Fresh { .. } | Down::Trust { .. }) => self.fail(core, code::WINDOW),
+            (_, Down::Fresh { .. } | Down::Trust { .. }) => not_believed(core, code::WINDOW),
             (_, Down::Refused { refusal, retry_after_ms }) => {
                 core.log(Event::ServerRefused { refusal });
                 if retry_after_ms > 0 {
@@ -125,6 +125,7 @@ impl Inquiry {
 
     /// No answer. The poll is not kept waiting, not even for a pause, which after an outage is longer than it takes until the
     /// next question is due, and that would come first; this is asked again when the next poll is due.
+    #[inline(never)]
     pub(crate) fn give_up(&mut self, core: &Core<'_>) {
         self.doing = Doing::Nothing;
         // Polls are up to a fifth closer together than the interval.
@@ -142,8 +143,13 @@ impl Inquiry {
                 self.restart = offer == TrustOffer::Written || core.boot.started == Started::Trial;
                 Doing::Nothing
             }
-            (_, SlotsAnswer::Failed { code }) => self.fail(core, code),
-            _ => self.fail(core, code::UNEXPECTED),
+            // Perhaps the late answer to another question, from before a reset.
+            (Doing::Believing(_), SlotsAnswer::Failed { code }) => {
+                core.log(Event::NotBelieved { code });
+                return self.give_up(core);
+            }
+            (_, SlotsAnswer::Failed { code }) => not_believed(core, code),
+            _ => not_believed(core, code::UNEXPECTED),
         };
     }
 
@@ -154,15 +160,15 @@ impl Inquiry {
         if settled && !self.offered && is_newer { Doing::Fetching } else { Doing::Nothing }
     }
 
-    fn fail(&mut self, core: &mut Core<'_>, code: u16) -> Doing {
-        core.log(Event::NotBelieved { code });
-        Doing::Nothing
-    }
-
     /// Asks again at this time, ms, if it asks by itself.
     pub(crate) fn put_off(&mut self, until: u64) {
         self.due = self.due.map(|_| until);
     }
+}
+
+fn not_believed(core: &mut Core<'_>, code: u16) -> Doing {
+    core.log(Event::NotBelieved { code });
+    Doing::Nothing
 }
 
 /// Documents are adopted one after the other.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Device, Ended, Firmware, Line};
 use ota_agent::sim::ScriptedServer;
-use ota_agent::{Event, Gates};
+use ota_agent::{Agent, BootReport, Buffers, Config, Event, Gates, Input, Output, SlotWork};
 use ota_manifest::wire::{Down, FailedProbes, Refusal, ResetCause, RollbackReason, Stage, Up, encode};
 use ota_manifest::{FreshnessDraft, ManifestDraft, Nonce, Order, Role, TrustDraft};
 use ota_slots::sim::{Cut, CutMode, Lab, LabKey};
@@ -39,6 +39,8 @@ enum Manner {
     Silent,
     /// Answers the question before.
     Replays,
+    /// The same, the first time.
+    ReplaysOnce,
     /// Signs with a key that nobody knows.
     Forges,
     /// Sends a document that the roots have not signed, another one each time.
@@ -73,6 +75,10 @@ impl Oracle {
     fn fresh(&mut self, nonce: Nonce) -> Vec<u8> {
         let nonce = match self.word.manner {
             Manner::Replays => std::mem::replace(&mut self.before, nonce),
+            Manner::ReplaysOnce => {
+                self.word.manner = Manner::Honest;
+                self.before
+            }
             _ => nonce,
         };
         let latest = Order { epoch: 0, sequence: 9 };
@@ -494,4 +500,42 @@ fn device_with_a_bell_asks_nothing_at_boot_but_before_its_first_poll() {
     (device.now, device.stop_at) = (0, 4_000_000);
     assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
     assert_eq!(so_far(), (1, 1));
+}
+
+/// The nonce of the question that is under way.
+fn asked(agent: &mut Agent<'_>, now: u64) -> Nonce {
+    match agent.poll_output(now) {
+        Output::Send(Up::Ask(question)) => question.nonce,
+        other => panic!("no question but {other:?}"),
+    }
+}
+
+#[test]
+fn question_that_is_under_way_is_not_exchanged_for_another() {
+    let (mut envelope, mut window) = ([0; 1536], [0; 4096]);
+    let buffers = Buffers { envelope: &mut envelope, window: &mut window };
+    let boot = BootReport { asks: true, ..BootReport::confirmed() };
+    let mut agent = Agent::new(Config::default(), boot, 7, buffers, 0);
+    assert!(matches!(agent.poll_output(0), Output::Draw));
+    let (first, second) = (Nonce::new([1; 16]), Nonce::new([2; 16]));
+    agent.handle_input(0, Input::Ask(first));
+    assert_eq!(asked(&mut agent, 0), first);
+    agent.handle_input(5, Input::Ask(second));
+    agent.handle_input(9, Input::Message(Down::Fresh { envelope: b"reply" }));
+    let believed = agent.poll_output(9);
+    assert!(
+        matches!(believed, Output::Slots(SlotWork::Believe { nonce, .. }) if nonce == first),
+        "{believed:?}"
+    );
+}
+
+#[test]
+fn reply_that_is_not_believed_is_asked_for_again_before_the_next_poll() {
+    // Over a byte stream it may be the late answer to what was asked before a reset.
+    let (mut device, heard) =
+        device(Word { manner: Manner::ReplaysOnce, idle_polls: usize::MAX, ..honest() }, |_| ());
+    device.stop_at = 200_000;
+    assert_eq!(device.session(ResetCause::PowerOn), Ended::Stopped);
+    assert_eq!((refusals(&device), told(&device)), (vec![0x0802], vec![NOW]));
+    assert_eq!(heard.lock().unwrap().asked.len(), 2);
 }

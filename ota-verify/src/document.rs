@@ -191,17 +191,16 @@ impl Trust<'_> {
         Ok(adopted)
     }
 
-    /// Whether the owners of this trust say that `frame` is what follows it, so that it is worth a place in flash and a reset;
-    /// ends in its version. Whether it can follow is for [`Self::successor`] to say, which the bootloader calls.
+    /// Whether the owners of this trust say that `frame` is what follows it, so that it is worth a place in flash and a reset.
+    /// Whether it can follow is for [`Self::successor`] to say, which the bootloader calls.
     ///
     /// # Errors
     /// [`TrustError`]: kind and length, roots in force, payload, version.
-    pub fn names_successor(&self, frame: &Frame<'_>) -> Result<u32, TrustError> {
+    pub fn names_successor(&self, frame: &Frame<'_>) -> Result<(), TrustError> {
         self.check_roots(frame)?;
         let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated())
             .map_err(TrustError::Malformed)?;
-        self.check_next(document.version)?;
-        Ok(document.version)
+        self.check_next(document.version)
     }
 
     fn check_roots(&self, frame: &Frame<'_>) -> Result<(), TrustError> {

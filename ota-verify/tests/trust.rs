@@ -255,6 +255,32 @@ fn pinned_threshold_of_zero_counts_as_one() {
     assert_eq!(verdict, Some(TrustError::NotByOldRoots { found: 0, needed: 1 }));
 }
 
+#[test]
+fn owners_word_names_the_next_document_and_nothing_else() {
+    let (old, new, foreign) = (ed25519(1), ed25519(2), ed25519(3));
+    let third = terms(3, 1);
+    let named = |bytes: &[u8]| pinned(&third, &[&old], |trust| trust.names_successor(&frame(bytes)).err());
+    assert_eq!(named(&sealed(&draft(4, 1, &[&new]), &[&old, &new])), None);
+    assert_eq!(
+        named(&sealed(&draft(4, 1, &[&new]), &[&old])),
+        None,
+        "its own roots are the bootloader's matter"
+    );
+    let none_old = Some(TrustError::NotByOldRoots { found: 0, needed: 1 });
+    assert_eq!(named(&sealed(&draft(4, 1, &[&new]), &[&new])), none_old);
+    assert_eq!(named(&sealed(&draft(4, 1, &[&foreign]), &[&foreign])), none_old);
+    let of = |version| sealed(&draft(version, 1, &[&old]), &[&old]);
+    assert_eq!(named(&of(5)), Some(TrustError::Gap { current: 3, found: 5 }));
+    assert_eq!(named(&of(3)), Some(TrustError::Replay { current: 3, found: 3 }));
+    let release = release(Order::default(), &[&old]);
+    assert_eq!(named(&release), Some(TrustError::WrongKind(Kind::Manifest)));
+    let mut flipped = of(4);
+    *flipped.last_mut().unwrap() ^= 1;
+    assert_eq!(named(&flipped), none_old);
+    let rootless = pinned(&third, &[], |trust| trust.names_successor(&frame(&of(4))).err());
+    assert_eq!(rootless, Some(TrustError::NoRootKeys));
+}
+
 fn release(order: Order, signers: &[&Key]) -> Vec<u8> {
     let signers: Vec<_> = signers.iter().map(|key| (*key as &dyn Signer, Role::Release)).collect();
     seal_manifest(&device::draft(order), &signers).unwrap()

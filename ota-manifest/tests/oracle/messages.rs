@@ -35,12 +35,7 @@ const JOB: JobId = JobId::new([0xAB; 16]);
 
 /// Every message of a device, with every number that can stand in one.
 pub(crate) fn ups() -> Vec<Up> {
-    let report = |seq, stage| Up::Report(Report { job: JOB, attempt: 1, seq, stage });
-    let refused = |refusal| report(9, Stage::Rejected { refusal });
-    let back =
-        |reason, cause| report(10, Stage::RolledBack { reason, cause, boots: 3, failed: FailedProbes::NONE });
-    let failed = |at| report(11, Stage::Failed { at, code: 0x0203 });
-    vec![
+    let mut ups = vec![
         Up::Poll(Poll {
             protocol: 1,
             version: Version { build: 4, ..Version::new(1, 2, 3) },
@@ -52,49 +47,63 @@ pub(crate) fn ups() -> Vec<Up> {
         }),
         Up::Fetch(Fetch { job: JOB, image: 1, object: Object::Leaves, first: 0, count: 1 }),
         Up::Fetch(Fetch { job: JOB, image: 1, object: Object::Payload, first: 128, count: 4 }),
-        report(1, Stage::Accepted),
-        report(2, Stage::Downloading { done: 4096, total: 262_144 }),
-        report(3, Stage::Downloaded),
-        report(4, Stage::Verified),
-        report(5, Stage::PendingBoot),
-        report(6, Stage::Testing),
-        report(7, Stage::Confirmed),
-        report(8, Stage::Cancelled),
-        refused(Refusal::Malformed),
-        refused(Refusal::Unauthentic),
-        refused(Refusal::NotForThisDevice),
-        refused(Refusal::NotNewer),
-        refused(Refusal::BelowFloor),
-        refused(Refusal::NoFittingImage),
-        refused(Refusal::Unsupported),
-        refused(Refusal::RejectedBefore),
-        refused(Refusal::Busy),
-        refused(Refusal::Gone),
-        refused(Refusal::Expired),
-        refused(Refusal::NotYet),
-        back(RollbackReason::AttemptsExhausted, ResetCause::Unknown),
-        back(RollbackReason::SelfTest, ResetCause::PowerOn),
-        back(RollbackReason::Unproven, ResetCause::BrownOut),
-        back(RollbackReason::WindowExpired, ResetCause::Pin),
-        back(RollbackReason::ConfirmedLost, ResetCause::Watchdog),
-        back(RollbackReason::JournalLost, ResetCause::Software),
-        back(RollbackReason::JournalLost, ResetCause::Lockup),
-        report(
-            10,
-            Stage::RolledBack {
-                reason: RollbackReason::SelfTest,
-                cause: ResetCause::Software,
-                boots: 1,
-                failed: FailedProbes { probes: 0x8000_0005, code: 0x0B04 },
-            },
-        ),
-        failed(FailedStage::Preparing),
-        failed(FailedStage::Downloading),
-        failed(FailedStage::Verifying),
-        failed(FailedStage::Pending),
-        Up::Ask(Question { nonce: Nonce::new([0x99; 16]), trust: 300 }),
-        Up::Trust { version: 301 },
+    ];
+    let reports = stages_on_the_way().into_iter().chain(rejections()).chain(rollbacks()).chain(failures());
+    ups.extend(reports.map(|(seq, stage)| Up::Report(Report { job: JOB, attempt: 1, seq, stage })));
+    ups.push(Up::Ask(Question { nonce: Nonce::new([0x99; 16]), trust: 300 }));
+    ups.push(Up::Trust { version: 301 });
+    ups
+}
+
+fn stages_on_the_way() -> [(u32, Stage); 8] {
+    [
+        (1, Stage::Accepted),
+        (2, Stage::Downloading { done: 4096, total: 262_144 }),
+        (3, Stage::Downloaded),
+        (4, Stage::Verified),
+        (5, Stage::PendingBoot),
+        (6, Stage::Testing),
+        (7, Stage::Confirmed),
+        (8, Stage::Cancelled),
     ]
+}
+
+fn rejections() -> [(u32, Stage); 12] {
+    [
+        Refusal::Malformed,
+        Refusal::Unauthentic,
+        Refusal::NotForThisDevice,
+        Refusal::NotNewer,
+        Refusal::BelowFloor,
+        Refusal::NoFittingImage,
+        Refusal::Unsupported,
+        Refusal::RejectedBefore,
+        Refusal::Busy,
+        Refusal::Gone,
+        Refusal::Expired,
+        Refusal::NotYet,
+    ]
+    .map(|refusal| (9, Stage::Rejected { refusal }))
+}
+
+fn rollbacks() -> [(u32, Stage); 8] {
+    let found = FailedProbes { probes: 0x8000_0005, code: 0x0B04 };
+    [
+        (RollbackReason::AttemptsExhausted, ResetCause::Unknown, 3, FailedProbes::NONE),
+        (RollbackReason::SelfTest, ResetCause::PowerOn, 3, FailedProbes::NONE),
+        (RollbackReason::Unproven, ResetCause::BrownOut, 3, FailedProbes::NONE),
+        (RollbackReason::WindowExpired, ResetCause::Pin, 3, FailedProbes::NONE),
+        (RollbackReason::ConfirmedLost, ResetCause::Watchdog, 3, FailedProbes::NONE),
+        (RollbackReason::JournalLost, ResetCause::Software, 3, FailedProbes::NONE),
+        (RollbackReason::JournalLost, ResetCause::Lockup, 3, FailedProbes::NONE),
+        (RollbackReason::SelfTest, ResetCause::Software, 1, found),
+    ]
+    .map(|(reason, cause, boots, failed)| (10, Stage::RolledBack { reason, cause, boots, failed }))
+}
+
+fn failures() -> [(u32, Stage); 4] {
+    [FailedStage::Preparing, FailedStage::Downloading, FailedStage::Verifying, FailedStage::Pending]
+        .map(|at| (11, Stage::Failed { at, code: 0x0203 }))
 }
 
 /// Every message of a server.
