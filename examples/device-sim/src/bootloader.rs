@@ -41,14 +41,18 @@ fn adopt(
     policy: &Policy<'_>,
 ) -> Result<(), TrustMemoryError> {
     let mut inbox: TrustMemory = [0; LAYOUT.trust_limit()];
-    let Some(len) = run(flash, guard.read_inbox(&mut inbox, &LAYOUT, &policy.trust)?) else { return Ok(()) };
-    let envelope = inbox.get(..len).unwrap_or_default();
-    if let Ok(frame) = Frame::parse(envelope)
-        && let Ok(successor) = policy.trust.successor(frame, ALGORITHMS)
-        && let next = under(policy, Some(&successor))
-        && let Ok(adopt) = Adopt::new(&LAYOUT, guard, handover, &next, (&successor, envelope))
-    {
-        let _ = run(flash, adopt);
+    // Read again where a bit was programmed by half.
+    for _ in 0..3 {
+        let len = run(flash, guard.read_inbox(&mut inbox, &LAYOUT, &policy.trust)?);
+        let envelope = inbox.get(..len.unwrap_or(0)).unwrap_or_default();
+        if let Ok(frame) = Frame::parse(envelope)
+            && let Ok(successor) = policy.trust.successor(frame, ALGORITHMS)
+        {
+            let next = under(policy, Some(&successor));
+            let adopt = Adopt::new(&LAYOUT, guard, handover, &next, (&successor, envelope));
+            let _ = adopt.map(|adopt| run(flash, adopt));
+            break;
+        }
     }
     Ok(())
 }

@@ -6,6 +6,10 @@ use super::{App, MayBegin, OfferError};
 use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
 
+/// Times that what is there must read as the document before it counts as written. A bit that was being programmed when power
+/// failed may read right now and wrong to the bootloader, which then had nothing to adopt; written anew it lasts.
+const READS: u8 = 32;
+
 /// What came of an offer of trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustOffer {
@@ -30,7 +34,7 @@ impl<S: MayBegin> App<'_, S> {
         }
         let erase = ErasePages::new(self.layout, Place::Inbox(0), inbox.len);
         let write = WriteBytes::new(self.layout, Place::Inbox(0), envelope);
-        Ok(OfferTrust { doing: Doing::Comparing { at: 0, read: false }, envelope, erase, write })
+        Ok(OfferTrust { doing: Doing::Comparing { at: 0, read: false, reads: 0 }, envelope, erase, write })
     }
 }
 
@@ -49,6 +53,8 @@ enum Doing {
     Comparing {
         at: usize,
         read: bool,
+        /// Times that all of it was right.
+        reads: u8,
     },
     Erasing,
     Writing,
@@ -57,7 +63,7 @@ enum Doing {
 impl OfferTrust<'_> {
     /// Compares the piece that was read and reads the next one; `None` once it is known that something is to be written.
     fn compare(&mut self, buffer: &[u8], last: Outcome) -> Option<Step<Result<TrustOffer, OfferError>>> {
-        let Doing::Comparing { mut at, read } = self.doing else { return None };
+        let Doing::Comparing { mut at, read, mut reads } = self.doing else { return None };
         if read {
             let piece = self.piece(at);
             if last.is_err() || buffer.get(..piece.len()) != Some(piece) {
@@ -66,11 +72,14 @@ impl OfferTrust<'_> {
             }
             at += piece.len();
         }
-        let len = self.piece(at).len();
-        if len == 0 {
+        if at == self.envelope.len() {
+            (at, reads) = (0, reads + 1);
+        }
+        if reads == READS {
             return Some(Step::Done(Ok(TrustOffer::HeldBefore)));
         }
-        self.doing = Doing::Comparing { at, read: true };
+        let len = self.piece(at).len();
+        self.doing = Doing::Comparing { at, read: true, reads };
         let at = Place::Inbox(0).plus(u32::try_from(at).unwrap_or(u32::MAX));
         Some(Step::Op(Op::Read { at, from: 0, to: len.next_multiple_of(32).min(PIECE) }))
     }

@@ -101,12 +101,27 @@ impl Keeper<'_> {
     ) -> Option<()> {
         self.layout.kept_trust()?;
         let mut memory = [0; TRUST_MEMORY];
-        let len = self.run(flash, guard.read_inbox(&mut memory, self.layout, &policy.trust).ok()?)?;
+        let len = self.next_document(flash, guard, policy, &mut memory)?;
         let envelope = memory.get(..len)?;
         let successor = policy.trust.successor(Frame::parse(envelope).ok()?, ALGORITHMS).ok()?;
         let next = Policy { trust: Trust::documented(&successor), ..*policy };
         let adopt = Adopt::new(self.layout, guard, handover, &next, (&successor, envelope)).ok()?;
         self.run(flash, adopt).ok()
+    }
+
+    /// Length of the document that may follow; read again where a bit was programmed by half.
+    fn next_document<F: NorFlash>(
+        &self,
+        flash: &mut F,
+        guard: &Guard,
+        policy: &Policy<'_>,
+        memory: &mut [u8],
+    ) -> Option<usize> {
+        (0..3).find_map(|_| {
+            let len = self.run(flash, guard.read_inbox(memory, self.layout, &policy.trust).ok()?)?;
+            let frame = Frame::parse(memory.get(..len)?).ok()?;
+            policy.trust.successor(frame, ALGORITHMS).ok().map(|_| len)
+        })
     }
 
     fn run<F: NorFlash, M: Machine>(&self, flash: &mut F, machine: M) -> M::Output {

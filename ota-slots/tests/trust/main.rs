@@ -265,11 +265,23 @@ impl Device {
         policy: &Policy<'_>,
     ) -> Option<Result<(), AdoptError>> {
         let mut inbox = [0; TRUST_MEMORY];
-        let len = self.run(guard.read_inbox(&mut inbox, self.layout, &policy.trust).unwrap())?;
+        // Read again where a bit was programmed by half.
+        let len = (0..3).find_map(|_| self.next_document(guard, policy, &mut inbox))?;
         let successor = policy.trust.successor(Frame::parse(&inbox[..len]).ok()?, ALGORITHMS).ok()?;
         let next = Policy { trust: Trust::documented(&successor), ..*policy };
         let adopt = Adopt::new(self.layout, guard, handover, &next, (&successor, &inbox[..len]));
         Some(adopt.and_then(|adopt| self.run(adopt)))
+    }
+
+    /// Length of the document in the inbox, if it follows the trust in force.
+    fn next_document(
+        &mut self,
+        guard: &Guard,
+        policy: &Policy<'_>,
+        inbox: &mut [u8; TRUST_MEMORY],
+    ) -> Option<usize> {
+        let len = self.run(guard.read_inbox(inbox, self.layout, &policy.trust).unwrap())?;
+        policy.trust.successor(Frame::parse(&inbox[..len]).ok()?, ALGORITHMS).ok().map(|_| len)
     }
 
     fn app(&mut self) -> App<'static, Confirmed> {
