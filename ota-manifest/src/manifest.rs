@@ -183,10 +183,26 @@ impl<'a, T: Entry<'a>> Entries<'a, T> {
     }
 
     /// Reads something else from the same bytes.
-    fn read_as<U: Entry<'a>>(&self) -> impl Iterator<Item = U> + use<'a, T, U> {
-        let mut reader = Reader::new(self.bytes);
-        // Every entry was read once when the whole was; a second reading cannot fail.
-        (0..self.count).map(move |_| U::read(&mut reader))
+    fn read_as<U: Entry<'a>>(&self) -> Walk<'a, U> {
+        Walk { reader: Reader::new(self.bytes), left: self.count, entry: PhantomData }
+    }
+}
+
+/// A walk through entries. Every one was read once when the whole was; a second reading cannot fail.
+struct Walk<'a, T> {
+    reader: Reader<'a>,
+    left: u8,
+    entry: PhantomData<T>,
+}
+
+impl<'a, T: Entry<'a>> Iterator for Walk<'a, T> {
+    type Item = T;
+
+    // One reader of each kind of entry, wherever it is walked through.
+    #[inline(never)]
+    fn next(&mut self) -> Option<T> {
+        self.left = self.left.checked_sub(1)?;
+        Some(T::read(&mut self.reader))
     }
 }
 

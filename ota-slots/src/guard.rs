@@ -12,7 +12,7 @@
 
 use ota_manifest::SecurityVersion;
 
-use crate::log::{Append, COPY, Cell, Kind, Log, Scan, Tail, sequence_of};
+use crate::log::{Append, COPY, GUARD_CELL, Kind, Log, Scan, Tail, sequence_of};
 use crate::op::{Machine, Outcome, Step, drive};
 use crate::{Handover, JournalError, Layout, SlotState};
 
@@ -68,7 +68,12 @@ impl Guard {
     /// differently tomorrow.
     #[must_use]
     pub fn read(layout: &Layout) -> ReadGuard {
-        ReadGuard { log: Log::of(layout, Kind::Guard), affirms: true, doing: Reading::Nothing }
+        ReadGuard {
+            scan: Log::of(layout, Kind::Guard).map(Scan::new),
+            affirms: true,
+            guard: Self::NOTHING,
+            append: None,
+        }
     }
 
     /// Reads the guard region for an application, which cannot write there.
@@ -100,12 +105,9 @@ impl Guard {
     }
 
     pub(crate) fn append(&self, log: Log, floor: SecurityVersion, kept: Kept) -> Append {
-        let mut content = [0; 20];
-        let fields = floor.0.to_le_bytes().into_iter().chain(kept.version.to_le_bytes());
-        let fields = fields.chain(kept.len.to_le_bytes()).chain([kept.copy, kept.copies]).chain(kept.name);
-        content.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        let repeats = floor == self.floor && kept == self.kept;
-        Append::new(log, self.tail, &Kind::Guard.cell(0, &content)).affirming(repeats)
+        let bytes = content(floor, &kept);
+        let repeats = bytes == content(self.floor, &self.kept);
+        Append::new(log, self.tail, &Kind::Guard.cell(0, &bytes)).affirming(repeats)
     }
 
     /// Takes note of how an append ended.
@@ -116,88 +118,74 @@ impl Guard {
         }
     }
 
-    fn found(scan: &Scan) -> Self {
-        let cell: &Cell = scan.newest();
-        let field =
-            |at: usize| cell.get(at..).and_then(|rest| rest.first_chunk::<8>()).copied().unwrap_or_default();
-        let [f0, f1, f2, f3, v0, v1, v2, v3] = field(8);
-        let [l0, l1, copy, copies, ..] = field(16);
-        Self {
-            tail: scan.tail(),
-            floor: SecurityVersion(u32::from_le_bytes([f0, f1, f2, f3])),
-            kept: Kept {
-                version: u32::from_le_bytes([v0, v1, v2, v3]),
-                len: u16::from_le_bytes([l0, l1]),
-                copy,
-                copies,
-                name: field(20),
-            },
-        }
+    /// What is known before anything has been read.
+    const NOTHING: Self = Self {
+        tail: Tail::EMPTY,
+        floor: SecurityVersion(0),
+        kept: Kept { version: 0, len: 0, copy: 0, copies: 0, name: [0; 8] },
+    };
+
+    fn found(&mut self, scan: &Scan) {
+        let Some([_, _, _, _, _, _, _, _, content @ .., _, _, _, _]) =
+            scan.newest().first_chunk::<GUARD_CELL>()
+        else {
+            return;
+        };
+        let [f0, f1, f2, f3, v0, v1, v2, v3, l0, l1, copy, copies, name @ ..] = content;
+        self.tail = scan.tail();
+        self.floor = SecurityVersion(u32::from_le_bytes([*f0, *f1, *f2, *f3]));
+        self.kept = Kept {
+            version: u32::from_le_bytes([*v0, *v1, *v2, *v3]),
+            len: u16::from_le_bytes([*l0, *l1]),
+            copy: *copy,
+            copies: *copies,
+            name: *name,
+        };
     }
+}
+
+/// What stands in a cell, between its head and its checksum.
+const fn content(floor: SecurityVersion, kept: &Kept) -> [u8; 20] {
+    let [f0, f1, f2, f3] = floor.0.to_le_bytes();
+    let [v0, v1, v2, v3] = kept.version.to_le_bytes();
+    let [l0, l1] = kept.len.to_le_bytes();
+    let [n0, n1, n2, n3, n4, n5, n6, n7] = kept.name;
+    let Kept { copy, copies, .. } = *kept;
+    [f0, f1, f2, f3, v0, v1, v2, v3, l0, l1, copy, copies, n0, n1, n2, n3, n4, n5, n6, n7]
 }
 
 /// See [`Guard::read`].
 #[derive(Debug)]
 pub struct ReadGuard {
-    log: Option<Log>,
+    /// `None` where there is no such region.
+    scan: Option<Scan>,
     affirms: bool,
-    doing: Reading,
-}
-
-#[derive(Debug)]
-enum Reading {
-    Nothing,
-    Scanning(Scan),
-    Affirming(Append, Option<Guard>),
-}
-
-impl ReadGuard {
-    /// What is to be done about what was found.
-    fn affirm(&self, scan: &Scan) -> Result<Reading, Guard> {
-        let (guard, newest) = (Guard::found(scan), scan.newest());
-        let [_, _, _, flags, ..] = *newest;
-        let is_firm = sequence_of(newest) == 0 || flags & COPY != 0 && scan.is_settled();
-        match self.log {
-            Some(log) if self.affirms && !is_firm => {
-                let append = guard.append(log, guard.floor, guard.kept);
-                Ok(Reading::Affirming(append, Some(guard)))
-            }
-            _ => Err(guard),
-        }
-    }
+    guard: Guard,
+    append: Option<Append>,
 }
 
 impl Machine for ReadGuard {
     type Output = Guard;
 
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Guard> {
-        let nothing = || Guard { tail: Tail::EMPTY, floor: SecurityVersion(0), kept: Kept::default() };
         let mut last = last;
-        loop {
-            let next = match &mut self.doing {
-                Reading::Nothing => match self.log {
-                    Some(log) => Ok(Reading::Scanning(Scan::new(log))),
-                    None => Err(nothing()),
-                },
-                Reading::Scanning(scan) => {
-                    drive!(scan, buffer, last);
-                    let Reading::Scanning(scan) = &self.doing else { return Step::Done(nothing()) };
-                    self.affirm(scan)
-                }
-                Reading::Affirming(append, guard) => {
-                    // A region that takes nothing says what it says.
-                    let written = drive!(append, buffer, last);
-                    let mut guard = guard.take().unwrap_or_else(nothing);
-                    guard.take(append, guard.floor, guard.kept, written.is_ok());
-                    Err(guard)
-                }
-            };
-            match next {
-                Ok(doing) => self.doing = doing,
-                Err(guard) => return Step::Done(guard),
+        if let (None, Some(scan)) = (&self.append, &mut self.scan) {
+            drive!(scan, buffer, last);
+            self.guard.found(scan);
+            let newest = scan.newest();
+            let [_, _, _, flags, ..] = *newest;
+            let is_firm = sequence_of(newest) == 0 || flags & COPY != 0 && scan.is_settled();
+            if self.affirms && !is_firm {
+                self.append = Some(self.guard.append(scan.log(), self.guard.floor, self.guard.kept));
+                last = Ok(());
             }
-            last = Ok(());
         }
+        if let Some(append) = &mut self.append {
+            // A region that takes nothing says what it says.
+            let _ = drive!(append, buffer, last);
+            self.guard.tail = append.tail();
+        }
+        Step::Done(core::mem::replace(&mut self.guard, Guard::NOTHING))
     }
 }
 

@@ -38,14 +38,20 @@ impl Machine for WriteBytes<'_> {
             return Step::Done(last);
         }
         let (piece, rest) = self.rest.split_at(self.rest.len().min(PIECE));
-        let padded = piece.len().next_multiple_of(self.unit);
-        let fill = piece.iter().copied().chain(core::iter::repeat(self.erased));
-        buffer.iter_mut().take(padded).zip(fill).for_each(|(to, from)| *to = from);
+        let padded = pad(piece, self.unit, self.erased, buffer);
         let at = self.at;
         self.rest = rest;
         self.at = at.plus(u32::try_from(padded).unwrap_or(u32::MAX));
         Step::Op(Op::Write { at, from: 0, to: padded })
     }
+}
+
+/// Puts bytes into the buffer, and erased ones behind them up to a whole program unit. How many there are then.
+pub(crate) fn pad(piece: &[u8], unit: usize, erased: u8, buffer: &mut [u8]) -> usize {
+    let padded = piece.len().next_multiple_of(unit);
+    buffer.iter_mut().take(padded).for_each(|to| *to = erased);
+    buffer.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+    padded
 }
 
 /// Erases whole pages.

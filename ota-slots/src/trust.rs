@@ -20,8 +20,8 @@ use thiserror::Error;
 use crate::guard::{Guard, Kept};
 use crate::log::{Append, Kind, Log};
 use crate::op::{Machine, Op, Outcome, Place, Step, drive};
-use crate::parts::{ErasePages, PIECE, WriteBytes};
-use crate::{Handover, Layout, Policy, ProveSlot, Site, SlotError, SlotState};
+use crate::parts::{PIECE, geometry, pad};
+use crate::{Handover, JournalError, Layout, Policy, ProveSlot, Site, SlotError, SlotState};
 
 /// Bytes of memory lent for a trust document with classical signatures; of any layout [`Layout::trust_limit`] says it.
 pub const TRUST_MEMORY: usize = MAX_TRUST_ENVELOPE;
@@ -186,7 +186,13 @@ fn take(memory: &mut [u8], read: usize, len: usize, buffer: &[u8]) -> usize {
 
 fn read_at<T>(start: Place, offset: usize, len: usize) -> Step<T> {
     let at = start.plus(u32::try_from(offset).unwrap_or(u32::MAX));
-    Step::Op(Op::Read { at, from: 0, to: len.next_multiple_of(32).min(PIECE) })
+    Step::Op(Op::Read { at, from: 0, to: to_read(len) })
+}
+
+/// Whole units of any flash.
+const fn to_read(len: usize) -> usize {
+    let whole = len.next_multiple_of(32);
+    if whole < PIECE { whole } else { PIECE }
 }
 
 fn name(envelope: &[u8]) -> [u8; 8] {
@@ -261,7 +267,7 @@ impl<'a> Adopt<'a> {
         let kept = Kept { version: successor.version(), len, copy, copies: 1, name: name(envelope) };
         let floor = guard.floor().max(handover.floor());
         let prove = ProveSlot::new(layout, policy, Site::Slot(handover.slot()), None, floor);
-        let keep = Keep::new(layout, guard, envelope, kept, floor);
+        let keep = Keep::new(layout, guard, envelope, (kept, floor), Doing::Erasing);
         Ok(Self { running: handover.image().manifest_id(), prove: Some(prove), keep })
     }
 }
@@ -294,9 +300,7 @@ impl Guard {
             return MendTrust(None);
         }
         let (kept, floor) = (self.kept, self.floor());
-        let mut keep = Keep::new(layout, self, envelope, kept, floor);
-        keep.doing = Doing::Looking(None);
-        MendTrust(Some(keep))
+        MendTrust(Some(Keep::new(layout, self, envelope, (kept, floor), Doing::Looking)))
     }
 }
 
@@ -323,18 +327,23 @@ struct Keep<'a> {
     envelope: &'a [u8],
     kept: Kept,
     floor: SecurityVersion,
-    doing: Doing<'a>,
+    copy: Copy,
+    doing: Doing,
+    /// Bytes of the copy that this has been done to.
+    done: usize,
+    /// Bytes that the operation under way does it to; 0 before there is one.
+    piece: usize,
+    append: Option<Append>,
 }
 
-#[derive(Debug)]
-enum Doing<'a> {
-    /// Whether the first copy, by the guard's count the only one, still holds the document, from this byte on. If it has
-    /// rotted, the envelope came from the second, which must not be erased before the first is whole again.
-    Looking(Option<usize>),
-    Erasing(ErasePages, Copy),
-    Writing(WriteBytes<'a>, Copy),
-    ReadingBack(usize, Copy),
-    Committing(Append, Copy),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Whether the first copy, by the guard's count the only one, still holds the document. If it has rotted, the envelope
+    /// came from the second, which must not be erased before the first is whole again.
+    Looking,
+    Erasing,
+    Writing,
+    ReadingBack,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,75 +359,89 @@ impl<'a> Keep<'a> {
         layout: &'a Layout,
         guard: &'a mut Guard,
         envelope: &'a [u8],
-        kept: Kept,
-        floor: SecurityVersion,
+        (kept, floor): (Kept, SecurityVersion),
+        doing: Doing,
     ) -> Self {
-        let nothing = ErasePages::new(layout, Place::Trust(0), 0);
-        let doing = Doing::Erasing(nothing, Copy::First);
-        let mut keep = Self { layout, guard, envelope, kept, floor, doing };
-        keep.doing = keep.erase(Copy::First);
-        keep
+        let copy = Copy::First;
+        Self { layout, guard, envelope, kept, floor, copy, doing, done: 0, piece: 0, append: None }
     }
 
     /// Where a copy lies, and the bytes that are its.
-    fn place(&self, copy: Copy) -> (Place, u32) {
+    fn place(&self) -> (Place, usize) {
         let half = self.layout.kept_trust().map_or(0, |region| region.len / 2);
-        let second = (self.kept.copy == 1) == (copy == Copy::First);
-        (Place::Trust(if second { half } else { 0 }), half)
+        let second = (self.kept.copy == 1) == (self.copy == Copy::First);
+        (Place::Trust(if second { half } else { 0 }), half as usize)
     }
 
-    fn erase(&self, copy: Copy) -> Doing<'a> {
-        let (at, len) = self.place(copy);
-        Doing::Erasing(ErasePages::new(self.layout, at, len), copy)
+    fn begin(&mut self, copy: Copy, doing: Doing) {
+        (self.copy, self.doing, self.done, self.piece) = (copy, doing, 0, 0);
     }
 
-    fn write(&self, copy: Copy) -> Doing<'a> {
-        let (at, _) = self.place(copy);
-        Doing::Writing(WriteBytes::new(self.layout, at, self.envelope), copy)
-    }
-
-    fn commit(&mut self, copy: Copy) -> Result<Doing<'a>, AdoptError> {
-        self.kept.copies = if copy == Copy::First { 1 } else { 2 };
-        let log = Log::of(self.layout, Kind::Guard).ok_or(AdoptError::NoPlace)?;
-        Ok(Doing::Committing(self.guard.append(log, self.floor, self.kept), copy))
-    }
-
-    /// Compares a piece with what was written; `None` when all of it is right.
-    fn compare(&mut self, buffer: &[u8], compared: usize, copy: Copy) -> Option<Step<Done>> {
-        let rest = self.envelope.get(compared..).unwrap_or(&[]);
-        let piece = rest.len().min(PIECE);
-        if buffer.get(..piece) != rest.get(..piece) {
-            return Some(Step::Done(Err(AdoptError::NotKept)));
-        }
-        let next = compared + piece;
-        (next < self.envelope.len()).then(|| self.read_back(next, copy))
-    }
-
-    /// Looks at the next piece of the first copy; what is to be done once it is known.
-    fn look(&mut self, buffer: &[u8], looked: Option<usize>, last: Outcome) -> Result<Doing<'a>, Step<Done>> {
-        let next = match looked {
-            None => 0,
-            Some(from) => {
-                let rest = self.envelope.get(from..).unwrap_or(&[]);
-                let piece = rest.len().min(PIECE);
-                if last.is_err() || buffer.get(..piece) != rest.get(..piece) {
-                    return Ok(self.erase(Copy::First));
-                }
-                from + piece
+    /// Takes in how the last operation went.
+    fn take(&mut self, buffer: &[u8], last: Outcome) -> Result<(), AdoptError> {
+        let piece = core::mem::replace(&mut self.piece, 0);
+        let rest = self.envelope.get(self.done..).unwrap_or(&[]);
+        let is_right = last.is_ok() && buffer.get(..piece) == rest.get(..piece);
+        self.done += piece;
+        match self.doing {
+            Doing::Looking if !is_right => {
+                self.begin(Copy::First, Doing::Erasing);
+                Ok(())
             }
-        };
-        if next >= self.envelope.len() {
-            return Ok(self.erase(Copy::Second));
+            Doing::ReadingBack if !is_right => {
+                Err(last.map_or_else(AdoptError::Flash, |()| AdoptError::NotKept))
+            }
+            _ => last.map_err(AdoptError::Flash),
         }
-        self.doing = Doing::Looking(Some(next));
-        let (at, _) = self.place(Copy::First);
-        Err(read_at(at, next, (self.envelope.len() - next).min(PIECE)))
     }
 
-    fn read_back(&mut self, from: usize, copy: Copy) -> Step<Done> {
-        self.doing = Doing::ReadingBack(from, copy);
-        let (at, _) = self.place(copy);
-        read_at(at, from, (self.envelope.len() - from).min(PIECE))
+    /// What is next for this copy; `None` once its cell is to be written.
+    fn go_on(&mut self, buffer: &mut [u8]) -> Option<Op> {
+        loop {
+            let (start, half) = self.place();
+            let geometry = geometry(self.layout, start);
+            let at = start.plus(u32::try_from(self.done).unwrap_or(u32::MAX));
+            let rest = self.envelope.get(self.done..).unwrap_or(&[]);
+            let piece = rest.get(..PIECE).unwrap_or(rest);
+            self.piece = piece.len();
+            match self.doing {
+                Doing::Erasing if self.done < half => {
+                    self.piece = geometry.erase_page as usize;
+                    return Some(Op::Erase { at });
+                }
+                Doing::Erasing => self.begin(self.copy, Doing::Writing),
+                Doing::Writing if !piece.is_empty() => {
+                    let to = pad(piece, geometry.write_size as usize, geometry.erased, buffer);
+                    return Some(Op::Write { at, from: 0, to });
+                }
+                Doing::Writing => self.begin(self.copy, Doing::ReadingBack),
+                Doing::Looking | Doing::ReadingBack if !piece.is_empty() => {
+                    return Some(Op::Read { at, from: 0, to: to_read(piece.len()) });
+                }
+                Doing::Looking => self.begin(Copy::Second, Doing::Erasing),
+                Doing::ReadingBack => return None,
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), AdoptError> {
+        self.kept.copies = if self.copy == Copy::First { 1 } else { 2 };
+        let log = Log::of(self.layout, Kind::Guard).ok_or(AdoptError::NoPlace)?;
+        self.append = Some(self.guard.append(log, self.floor, self.kept));
+        Ok(())
+    }
+
+    /// Takes in how a cell was written; `None` if that was all.
+    fn take_cell(&mut self, written: Result<(), JournalError>) -> Result<Option<()>, AdoptError> {
+        if let Some(append) = self.append.take() {
+            self.guard.take(&append, self.floor, self.kept, written.is_ok());
+        }
+        written.map_err(|_| AdoptError::NotKept)?;
+        if self.copy == Copy::Second {
+            return Ok(None);
+        }
+        self.begin(Copy::Second, Doing::Erasing);
+        Ok(Some(()))
     }
 }
 
@@ -428,47 +451,23 @@ impl Machine for Keep<'_> {
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Done> {
         let mut last = last;
         loop {
-            let next = match &mut self.doing {
-                Doing::Looking(looked) => {
-                    let looked = *looked;
-                    match self.look(buffer, looked, last) {
-                        Ok(doing) => Ok(doing),
-                        Err(step) => return step,
-                    }
-                }
-                Doing::Erasing(erase, copy) => {
-                    let copy = *copy;
-                    drive!(erase, buffer, last).map(|()| self.write(copy)).map_err(AdoptError::Flash)
-                }
-                Doing::Writing(write, copy) => {
-                    let copy = *copy;
-                    match drive!(write, buffer, last) {
-                        Ok(()) => return self.read_back(0, copy),
-                        Err(error) => Err(AdoptError::Flash(error)),
-                    }
-                }
-                Doing::ReadingBack(compared, copy) => {
-                    let (compared, copy) = (*compared, *copy);
-                    match (last, self.compare(buffer, compared, copy)) {
-                        (Err(error), _) => Err(AdoptError::Flash(error)),
-                        (Ok(()), Some(step)) => return step,
-                        (Ok(()), None) => self.commit(copy),
-                    }
-                }
-                Doing::Committing(append, copy) => {
-                    let copy = *copy;
+            let taken = match &mut self.append {
+                Some(append) => {
                     let written = drive!(append, buffer, last);
-                    self.guard.take(append, self.floor, self.kept, written.is_ok());
-                    match (written, copy) {
-                        (Ok(()), Copy::First) => Ok(self.erase(Copy::Second)),
-                        (Ok(()), Copy::Second) => return Step::Done(Ok(())),
-                        (Err(_), _) => Err(AdoptError::NotKept),
-                    }
+                    self.take_cell(written)
                 }
+                None => self.take(buffer, last).map(Some),
             };
-            match next {
-                Ok(doing) => self.doing = doing,
+            match taken {
+                Ok(Some(())) => {}
+                Ok(None) => return Step::Done(Ok(())),
                 Err(error) => return Step::Done(Err(error)),
+            }
+            if let Some(op) = self.go_on(buffer) {
+                return Step::Op(op);
+            }
+            if let Err(error) = self.commit() {
+                return Step::Done(Err(error));
             }
             last = Ok(());
         }

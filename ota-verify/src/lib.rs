@@ -68,8 +68,8 @@
 //! - `ml-dsa`: [`MlDsa44Key`], ML-DSA-44 (FIPS 204), for hosts: a verification takes up to 120 KiB of stack.
 //! - `sign`: building and signing envelopes ([`sign`]); uses an allocator, for servers and release tools.
 //!
-//! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: measured, it takes 25.8 KB of
-//! unrolled SHA-512 out of an Ed25519 verifier at no cost in verification time.
+//! For a small bootloader build with `RUSTFLAGS='--cfg sha2_backend_soft="compact"'`: SHA-2 is computed in loops. Measured,
+//! an Ed25519 verifier takes 26.8 KB less and the same time; hashing an image takes 55.6 instructions a byte instead of 38.2.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -18,6 +18,7 @@ mod check;
 mod command;
 mod elf;
 mod family;
+mod firmware;
 mod m4;
 mod measure;
 mod mqtt_lab;

@@ -13,7 +13,7 @@ use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
 use crate::elf::{self, Sizes};
 use crate::family::THUMB;
-use crate::thumb;
+use crate::{firmware, thumb};
 
 /// Where its crate lives below the root.
 pub(crate) const FOLDER: &str = "xtask/no-alloc";
@@ -58,7 +58,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let probes = self_test(workspace)?;
     eprintln!("self-test: {probes} bytes beside the agent");
     ensure!(probes <= SELF_TEST, "the self-test takes {probes} bytes, more than {SELF_TEST}");
-    Ok(())
+    firmware::check(workspace)
 }
 
 /// What the agent takes: machine and messages, without slots and proofs, in bytes. The loop that turns them is in it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ota_server_core::http::api::{
     AddedTrust, AuditInfo, CampaignInfo, DeviceInfo, EnrolledDevice, JobHistory, JobInfo, NewCampaign,
-    NewDevice, NewRelease, Problem, ReleaseInfo, TrustChain, UploadedImage,
+    NewDevice, NewImage, NewRelease, Problem, ReleaseInfo, TrustChain, UploadedImage,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -93,6 +93,21 @@ impl OperatorClient {
     /// [`ClientError`].
     pub fn publish(&self, release: &NewRelease) -> Result<ReleaseInfo, ClientError> {
         self.call(Method::POST, "/releases", json(release)?)
+    }
+
+    /// Uploads `images`, each linked for an address, and publishes `release` with them in place of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn release<'i>(
+        &self,
+        images: impl IntoIterator<Item = (&'i [u8], u32)>,
+        release: NewRelease,
+    ) -> Result<ReleaseInfo, ClientError> {
+        let kept = images.into_iter().map(|(bytes, link_address)| {
+            self.upload(bytes).map(|kept| NewImage { sha256: kept.sha256, link_address })
+        });
+        self.publish(&NewRelease { images: kept.collect::<Result<_, _>>()?, ..release })
     }
 
     /// All releases, the oldest first.

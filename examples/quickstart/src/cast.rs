@@ -15,7 +15,7 @@ use device_sim::firmware::Behaviour;
 use device_sim::{Device, Happening, LAYOUT, Line, Observer, PowerPlan, Timing, class, vendor};
 use linux_server::{OperatorClient, Running, Verb};
 use ota_manifest::Version;
-use ota_server_core::http::api::{CampaignInfo, NewCampaign, NewImage, NewRelease};
+use ota_server_core::http::api::{CampaignInfo, NewCampaign, NewRelease};
 use ota_server_core::{Gate, HaltRule, Outcome, Plan, Timeouts, Wave};
 use ota_slots::SlotId;
 use tokio::runtime::Runtime;
@@ -147,11 +147,6 @@ impl Cast {
         if let Some(known) = published.iter().find(|release| release.version == version.to_string()) {
             return Ok((known.release, images));
         }
-        let mut uploaded = Vec::new();
-        for (slot, image) in SlotId::BOTH.into_iter().zip(&images.0) {
-            let kept = self.author.upload(image)?;
-            uploaded.push(NewImage { sha256: kept.sha256, link_address: LAYOUT.slot(slot).link_address });
-        }
         let release = NewRelease {
             version: version.to_string(),
             epoch: 0,
@@ -164,9 +159,11 @@ impl Cast {
             min_bootloader: 0,
             confirm_window_s: 60,
             trial_attempts: ATTEMPTS,
-            images: uploaded,
+            images: Vec::new(),
         };
-        let published = self.author.publish(&release)?;
+        let addresses = SlotId::BOTH.map(|slot| LAYOUT.slot(slot).link_address);
+        let linked = images.0.iter().map(Vec::as_slice).zip(addresses);
+        let published = self.author.release(linked, release)?;
         self.show.note(&format!("release {version} signed and published as manifest {}", published.manifest));
         Ok((published.release, images))
     }

@@ -25,7 +25,7 @@ mod show;
 pub use error::PlayError;
 pub use judge::{Evidence, Figures, judge};
 pub use options::Options;
-pub use play::play;
+pub use play::{listen_for_interrupt, play};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

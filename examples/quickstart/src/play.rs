@@ -60,7 +60,9 @@ fn played_already(folder: &Folder, devices: usize) -> Option<Figures> {
     Some(figures)
 }
 
-fn listen_for_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
+/// A flag that Ctrl-C sets from now on, rather than ending the process.
+#[must_use]
+pub fn listen_for_interrupt(runtime: &Runtime) -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     let (listening, ready) = std::sync::mpsc::channel();

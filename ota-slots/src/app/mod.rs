@@ -62,6 +62,13 @@ impl MayConfirm for Stranded {}
 /// Running firmware's access to its slots.
 #[derive(Debug)]
 pub struct App<'a, S> {
+    view: View<'a>,
+    state: PhantomData<S>,
+}
+
+/// All that does not depend on the state: what is common to two states is in the firmware once.
+#[derive(Debug)]
+struct View<'a> {
     layout: &'a Layout,
     policy: &'a Policy<'a>,
     slot: SlotId,
@@ -69,7 +76,6 @@ pub struct App<'a, S> {
     snapshot: Snapshot,
     /// Of the snapshot, for whoever admits a candidate; only the bootloader adds to them.
     rejected: [ManifestId; REJECTED],
-    state: PhantomData<S>,
 }
 
 /// What the journal says about the running firmware.
@@ -89,6 +95,74 @@ pub enum Opened<'a> {
 pub struct Reboot(());
 
 impl<'a, S> App<'a, S> {
+    const fn new(view: View<'a>) -> Self {
+        Self { view, state: PhantomData }
+    }
+
+    /// The slot this firmware runs from.
+    #[must_use]
+    pub const fn slot(&self) -> SlotId {
+        self.view.slot
+    }
+
+    /// Order of the running manifest.
+    #[must_use]
+    pub const fn order(&self) -> Order {
+        self.view.order()
+    }
+
+    /// Name of the running manifest.
+    #[must_use]
+    pub const fn manifest_id(&self) -> ManifestId {
+        self.view.snapshot.manifest(self.view.slot)
+    }
+
+    /// The anti-rollback floor.
+    #[must_use]
+    pub const fn floor(&self) -> SecurityVersion {
+        self.view.snapshot.floor()
+    }
+
+    /// What has to be reported and acknowledged before the next update.
+    #[must_use]
+    pub const fn event(&self) -> Option<Event> {
+        self.view.snapshot.event()
+    }
+
+    /// What a candidate is held against: authenticate with the policy's trust, then admit with this.
+    #[must_use]
+    pub fn device_state(&self) -> DeviceState<'_> {
+        self.view.device_state()
+    }
+
+    /// The bytes the application keeps in the journal.
+    #[must_use]
+    pub fn opaque(&self) -> &[u8; OPAQUE] {
+        self.view.snapshot.opaque()
+    }
+
+    /// Changes those bytes in RAM; they reach flash with the next record.
+    pub fn set_opaque(&mut self, bytes: [u8; OPAQUE]) {
+        self.view.snapshot.set_opaque(&bytes);
+    }
+
+    /// Writes a record now, with the bytes of [`Self::set_opaque`].
+    #[must_use]
+    pub fn save(&mut self) -> Save<'_> {
+        let next = self.view.snapshot;
+        self.view.save(next)
+    }
+
+    /// Marks the open event as reported.
+    #[must_use]
+    pub fn ack_event(&mut self) -> Save<'_> {
+        let mut next = self.view.snapshot;
+        next.close_event();
+        self.view.save(next)
+    }
+}
+
+impl<'a> View<'a> {
     fn new(
         layout: &'a Layout,
         policy: &'a Policy<'a>,
@@ -96,42 +170,14 @@ impl<'a, S> App<'a, S> {
         journal: Journal,
         snapshot: Snapshot,
     ) -> Self {
-        Self { layout, policy, slot, journal, snapshot, rejected: snapshot.rejected(), state: PhantomData }
+        Self { layout, policy, slot, journal, snapshot, rejected: snapshot.rejected() }
     }
 
-    /// The slot this firmware runs from.
-    #[must_use]
-    pub const fn slot(&self) -> SlotId {
-        self.slot
-    }
-
-    /// Order of the running manifest.
-    #[must_use]
-    pub const fn order(&self) -> Order {
+    const fn order(&self) -> Order {
         self.snapshot.order(self.slot)
     }
 
-    /// Name of the running manifest.
-    #[must_use]
-    pub const fn manifest_id(&self) -> ManifestId {
-        self.snapshot.manifest(self.slot)
-    }
-
-    /// The anti-rollback floor.
-    #[must_use]
-    pub const fn floor(&self) -> SecurityVersion {
-        self.snapshot.floor()
-    }
-
-    /// What has to be reported and acknowledged before the next update.
-    #[must_use]
-    pub const fn event(&self) -> Option<Event> {
-        self.snapshot.event()
-    }
-
-    /// What a candidate is held against: authenticate with the policy's trust, then admit with this.
-    #[must_use]
-    pub fn device_state(&self) -> DeviceState<'_> {
+    fn device_state(&self) -> DeviceState<'_> {
         DeviceState {
             identity: self.policy.identity,
             running: Some(self.order()),
@@ -143,29 +189,7 @@ impl<'a, S> App<'a, S> {
         }
     }
 
-    /// The bytes the application keeps in the journal.
-    #[must_use]
-    pub fn opaque(&self) -> &[u8; OPAQUE] {
-        self.snapshot.opaque()
-    }
-
-    /// Changes those bytes in RAM; they reach flash with the next record.
-    pub fn set_opaque(&mut self, bytes: [u8; OPAQUE]) {
-        self.snapshot.set_opaque(&bytes);
-    }
-
-    /// Writes a record now, with the bytes of [`Self::set_opaque`].
-    #[must_use]
-    pub fn save(&mut self) -> Save<'_> {
-        let next = self.snapshot;
-        Save::new(self.layout, self.parts(), next)
-    }
-
-    /// Marks the open event as reported.
-    #[must_use]
-    pub fn ack_event(&mut self) -> Save<'_> {
-        let mut next = self.snapshot;
-        next.close_event();
+    fn save(&mut self, next: Snapshot) -> Save<'_> {
         Save::new(self.layout, self.parts(), next)
     }
 
@@ -175,9 +199,5 @@ impl<'a, S> App<'a, S> {
 
     fn append(&self, next: &Snapshot) -> Append {
         self.journal.append(self.layout, next)
-    }
-
-    fn into_state<T>(self, snapshot: Snapshot) -> App<'a, T> {
-        App::new(self.layout, self.policy, self.slot, self.journal, snapshot)
     }
 }

@@ -2,7 +2,7 @@
 
 use ota_manifest::{Frame, Kind};
 
-use super::{App, MayBegin, OfferError};
+use super::{App, MayBegin, OfferError, View};
 use crate::op::{Machine, Op, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, PIECE, WriteBytes};
 
@@ -27,6 +27,12 @@ impl<S: MayBegin> App<'_, S> {
     /// [`OfferError`] without a write for anything but the flash itself. Whether the document is authentic is left to the
     /// bootloader.
     pub fn offer_trust<'m>(&self, envelope: &'m [u8]) -> Result<OfferTrust<'m>, OfferError> {
+        self.view.offer_trust(envelope)
+    }
+}
+
+impl View<'_> {
+    fn offer_trust<'m>(&self, envelope: &'m [u8]) -> Result<OfferTrust<'m>, OfferError> {
         let inbox = self.layout.region(Place::Inbox(0)).ok_or(OfferError::NoPlace)?;
         let is_trust = Frame::parse(envelope).is_ok_and(|frame| frame.kind() == Kind::Trust);
         if !is_trust || envelope.len() > self.layout.trust_limit() {

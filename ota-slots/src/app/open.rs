@@ -1,6 +1,6 @@
 //! Finding out in which state one runs.
 
-use super::{App, OpenError, Opened};
+use super::{App, OpenError, Opened, View};
 use crate::journal::Journal;
 use crate::log::{Log, Scan};
 use crate::op::{Machine, Outcome, Step, drive};
@@ -58,11 +58,11 @@ impl<'a> Machine for Open<'a> {
         if snapshot.running() != self.slot {
             return Step::Done(Err(OpenError::AnotherSlotRuns));
         }
-        let (layout, policy, slot) = (self.layout, self.policy, self.slot);
-        Step::Done(match snapshot.state(slot) {
-            SlotState::Confirmed => Ok(Opened::Confirmed(App::new(layout, policy, slot, journal, snapshot))),
-            SlotState::Trial => Ok(Opened::Trial(App::new(layout, policy, slot, journal, snapshot))),
-            SlotState::Stranded => Ok(Opened::Stranded(App::new(layout, policy, slot, journal, snapshot))),
+        let view = View::new(self.layout, self.policy, self.slot, journal, snapshot);
+        Step::Done(match snapshot.state(self.slot) {
+            SlotState::Confirmed => Ok(Opened::Confirmed(App::new(view))),
+            SlotState::Trial => Ok(Opened::Trial(App::new(view))),
+            SlotState::Stranded => Ok(Opened::Stranded(App::new(view))),
             other => Err(OpenError::NotRunning(other)),
         })
     }

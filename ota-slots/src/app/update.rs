@@ -7,7 +7,7 @@ use ota_manifest::Frame;
 use ota_verify::{Applicable, VerifiedImage, manifest_id};
 
 use super::record::{Parts, Save};
-use super::{App, BeginError, FinishError, MayBegin, Reboot, RequestError};
+use super::{App, BeginError, FinishError, MayBegin, Reboot, RequestError, View};
 use crate::log::Append;
 use crate::op::{Machine, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, WriteBytes};
@@ -54,6 +54,34 @@ impl<'a, S: MayBegin> App<'a, S> {
         update: &Applicable<'_>,
         envelope: &'m [u8],
     ) -> Result<Begin<'m, 'a>, BeginError> {
+        self.view.begin(update, envelope)
+    }
+
+    /// Proves the filled slot from flash and records it as staged.
+    #[must_use]
+    pub fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
+        self.view.finish(staging)
+    }
+
+    /// Asks the bootloader to start what is staged, with so many attempts to confirm itself.
+    ///
+    /// # Errors
+    /// [`RequestError`] without a write, unless the journal itself failed.
+    pub fn request_boot<'m>(
+        &'m mut self,
+        staged: &Staged,
+        attempts: NonZeroU8,
+    ) -> Result<RequestBoot<'m>, RequestError> {
+        self.view.request_boot(staged, attempts)
+    }
+}
+
+impl<'a> View<'a> {
+    fn begin<'m>(
+        &'m mut self,
+        update: &Applicable<'_>,
+        envelope: &'m [u8],
+    ) -> Result<Begin<'m, 'a>, BeginError> {
         let target = self.slot.other();
         if self.snapshot.is_event_open() {
             return Err(BeginError::EventOpen);
@@ -89,20 +117,14 @@ impl<'a, S: MayBegin> App<'a, S> {
         Ok(Begin { app: self.parts(), next: snapshot, staging: Some(staging), envelope, doing })
     }
 
-    /// Proves the filled slot from flash and records it as staged.
-    #[must_use]
-    pub fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
+    fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
         let (site, running) = (Site::Slot(staging.slot), Some(self.order()));
         let prove = ProveSlot::new(self.layout, self.policy, site, running, self.snapshot.floor());
         let layout = self.layout;
         Finish { layout, app: self.parts(), slot: staging.slot, doing: Finishing::Proving(prove) }
     }
 
-    /// Asks the bootloader to start what is staged, with so many attempts to confirm itself.
-    ///
-    /// # Errors
-    /// [`RequestError`] without a write, unless the journal itself failed.
-    pub fn request_boot<'m>(
+    fn request_boot<'m>(
         &'m mut self,
         staged: &Staged,
         attempts: NonZeroU8,
@@ -121,7 +143,7 @@ impl<'a, S: MayBegin> App<'a, S> {
         let mut snapshot = self.snapshot;
         snapshot.set_state(staged.slot, SlotState::Pending);
         snapshot.set_attempts(attempts.get());
-        Ok(RequestBoot(Save::new(self.layout, self.parts(), snapshot)))
+        Ok(RequestBoot(self.save(snapshot)))
     }
 }
 

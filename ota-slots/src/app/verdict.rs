@@ -2,7 +2,7 @@
 
 use ota_manifest::RollbackReason;
 
-use super::{App, Confirmed, MayConfirm, Reboot, Trial};
+use super::{App, Confirmed, MayConfirm, Reboot, Trial, View};
 use crate::log::Append;
 use crate::op::{Machine, Outcome, Step, drive};
 use crate::{SlotState, Snapshot};
@@ -12,10 +12,10 @@ impl<'a, S: MayConfirm> App<'a, S> {
     /// then on an older slot below the floor is no fallback.
     #[must_use]
     pub fn confirm(self) -> Confirm<'a, S> {
-        let mut snapshot = self.snapshot;
-        snapshot.set_state(self.slot, SlotState::Confirmed);
+        let mut snapshot = self.view.snapshot;
+        snapshot.set_state(self.view.slot, SlotState::Confirmed);
         snapshot.set_floor(snapshot.floor().max(snapshot.trial_security()));
-        let append = self.append(&snapshot);
+        let append = self.view.append(&snapshot);
         Confirm { app: Some(self), next: snapshot, append }
     }
 }
@@ -24,10 +24,10 @@ impl<'a> App<'a, Trial> {
     /// The firmware has tested itself and is unfit; the bootloader goes back at the next reset.
     #[must_use]
     pub fn fail(self, reason: RollbackReason) -> Fail<'a> {
-        let mut snapshot = self.snapshot;
-        snapshot.set_state(self.slot, SlotState::Failed);
+        let mut snapshot = self.view.snapshot;
+        snapshot.set_state(self.view.slot, SlotState::Failed);
         snapshot.set_reason(reason);
-        let append = self.append(&snapshot);
+        let append = self.view.append(&snapshot);
         Fail { app: Some(self), append }
     }
 }
@@ -46,8 +46,8 @@ impl<'a, S> Machine for Confirm<'a, S> {
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let written = drive!(self.append, buffer, last);
         let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
-        Step::Done(match app.journal.take(&self.append, written) {
-            Ok(()) => Ok(app.into_state(self.next)),
+        Step::Done(match app.view.journal.take(&self.append, written) {
+            Ok(()) => Ok(App::new(View { snapshot: self.next, ..app.view })),
             // With the journal as it is now: the cells that were tried must not be tried again.
             Err(_) => Err(Some(app)),
         })
@@ -67,7 +67,7 @@ impl<'a> Machine for Fail<'a> {
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
         let written = drive!(self.append, buffer, last);
         let Some(mut app) = self.app.take() else { return Step::Done(Err(None)) };
-        let written = app.journal.take(&self.append, written);
+        let written = app.view.journal.take(&self.append, written);
         Step::Done(if written.is_ok() { Ok(Reboot(())) } else { Err(Some(app)) })
     }
 }

@@ -127,6 +127,27 @@ impl Site {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     partition: Partition,
+    /// Slot A, slot B, and what is displaced: computed once, for a constant while compiling.
+    places: [SitePlaces; 3],
+}
+
+/// What follows from the partition for a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SitePlaces {
+    target: TargetSlot,
+    /// Offset of the image within its slot.
+    image: u32,
+    /// Offset of the envelope.
+    envelope: u32,
+}
+
+impl SitePlaces {
+    /// Before the partition has been checked.
+    const UNKNOWN: Self = Self {
+        target: TargetSlot { link_address: 0, usable: 0, largest_image: 0, erase_page: 0 },
+        image: 0,
+        envelope: 0,
+    };
 }
 
 impl Layout {
@@ -135,10 +156,10 @@ impl Layout {
     /// # Errors
     /// [`LayoutError`] names the first rule that is broken.
     pub const fn new(partition: Partition) -> Result<Self, LayoutError> {
-        let layout = Self { partition };
+        let layout = Self { partition, places: [SitePlaces::UNKNOWN; 3] };
         match layout.broken_rule() {
             Some(error) => Err(error),
-            None => Ok(layout),
+            None => Ok(Self { places: layout.find_places(), ..layout }),
         }
     }
 
@@ -227,7 +248,7 @@ impl Layout {
         let (page_a, page_b) = (a.region.geometry.erase_page, b.region.geometry.erase_page);
         let list_a = if moves { 0 } else { page_a };
         let least_a = self.envelopes(SlotId::A) + unit + list_a;
-        let least_b = self.envelopes(SlotId::B) + self.image_offset(Site::Slot(SlotId::B)) + unit + page_b;
+        let least_b = self.envelopes(SlotId::B) + self.find_image(Site::Slot(SlotId::B)) + unit + page_b;
         if a.region.len < least_a || b.region.len < least_b {
             return Some(LayoutError::SlotTooSmall);
         }
@@ -305,7 +326,11 @@ impl Layout {
     /// Where a slot lies.
     #[must_use]
     pub const fn slot(&self, slot: SlotId) -> SlotRegion {
-        let [a, b] = self.partition.slots;
+        *self.slot_at(slot)
+    }
+
+    const fn slot_at(&self, slot: SlotId) -> &SlotRegion {
+        let [a, b] = &self.partition.slots;
         match slot {
             SlotId::A => a,
             SlotId::B => b,
@@ -315,7 +340,7 @@ impl Layout {
     /// How the flash below a slot behaves.
     #[must_use]
     pub const fn geometry(&self, slot: SlotId) -> Geometry {
-        self.slot(slot).region.geometry
+        self.slot_at(slot).region.geometry
     }
 
     /// Bytes moved between two records of progress: the larger of both slots' erase pages.
@@ -328,6 +353,33 @@ impl Layout {
     /// Offset of the first byte of an image within its slot.
     #[must_use]
     pub const fn image_offset(&self, site: Site) -> u32 {
+        self.places_of(site).image
+    }
+
+    const fn places_of(&self, site: Site) -> &SitePlaces {
+        let [a, b, displaced] = &self.places;
+        match site {
+            Site::Slot(SlotId::A) => a,
+            Site::Slot(SlotId::B) => b,
+            Site::Displaced => displaced,
+        }
+    }
+
+    const fn find_places(&self) -> [SitePlaces; 3] {
+        let [a, b] = SlotId::BOTH;
+        [
+            self.find_places_of(Site::Slot(a)),
+            self.find_places_of(Site::Slot(b)),
+            self.find_places_of(Site::Displaced),
+        ]
+    }
+
+    const fn find_places_of(&self, site: Site) -> SitePlaces {
+        let (target, image) = (self.find_target(site), self.find_image(site));
+        SitePlaces { target, image, envelope: self.find_envelope(site) }
+    }
+
+    const fn find_image(&self, site: Site) -> u32 {
         match (self.partition.strategy, site) {
             (Strategy::SwapOffset, Site::Slot(SlotId::B)) => self.unit(),
             _ => 0,
@@ -361,10 +413,14 @@ impl Layout {
 
     /// What a site offers to an image. A leaf list lies only where images are staged.
     pub(crate) const fn target_at(&self, site: Site) -> TargetSlot {
+        self.places_of(site).target
+    }
+
+    const fn find_target(&self, site: Site) -> TargetSlot {
         let slot = site.slot();
         let SlotRegion { region, link_address } = self.slot(slot);
         let erase_page = region.geometry.erase_page;
-        let usable = region.len - self.envelopes(slot) - self.image_offset(site);
+        let usable = region.len - self.envelopes(slot) - self.find_image(site);
         if !self.partition.strategy.moves() {
             return TargetSlot { link_address, usable, largest_image: usable, erase_page };
         }
@@ -378,7 +434,7 @@ impl Layout {
         let runs = self.slot(SlotId::A).region.len - self.envelopes(SlotId::A);
         let staged = self.slot(SlotId::B).region.len
             - self.envelopes(SlotId::B)
-            - self.image_offset(Site::Slot(SlotId::B));
+            - self.find_image(Site::Slot(SlotId::B));
         let both = if runs < staged { runs } else { staged };
         both & !(self.unit() - 1)
     }
@@ -386,6 +442,10 @@ impl Layout {
     /// Offset of the envelope within a slot.
     #[must_use]
     pub const fn envelope_offset(&self, site: Site) -> u32 {
+        self.places_of(site).envelope
+    }
+
+    const fn find_envelope(&self, site: Site) -> u32 {
         let slot = site.slot();
         let end = self.slot(slot).region.len;
         match site {
@@ -453,14 +513,14 @@ impl Layout {
     }
 
     /// The region a place names.
-    pub(crate) const fn region(&self, place: Place) -> Option<Region> {
+    pub(crate) const fn region(&self, place: Place) -> Option<&Region> {
         match place {
-            Place::Journal(_) => Some(self.partition.journal),
-            Place::Progress(_) => self.partition.progress,
-            Place::Guard(_) => self.partition.guard,
-            Place::Trust(_) => self.partition.trust,
-            Place::Inbox(_) => self.partition.inbox,
-            Place::Slot(slot, _) => Some(self.slot(slot).region),
+            Place::Journal(_) => Some(&self.partition.journal),
+            Place::Progress(_) => self.partition.progress.as_ref(),
+            Place::Guard(_) => self.partition.guard.as_ref(),
+            Place::Trust(_) => self.partition.trust.as_ref(),
+            Place::Inbox(_) => self.partition.inbox.as_ref(),
+            Place::Slot(slot, _) => Some(&self.slot_at(slot).region),
         }
     }
 

@@ -152,10 +152,10 @@ impl Log {
     }
 
     pub(crate) fn journal(layout: &Layout) -> Self {
-        Self::over(Kind::Journal, layout.journal())
+        Self::over(Kind::Journal, &layout.journal())
     }
 
-    fn over(kind: Kind, region: Region) -> Self {
+    fn over(kind: Kind, region: &Region) -> Self {
         let geometry = region.geometry;
         #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
         let stride = (kind.len() as u32).max(geometry.write_size);

@@ -63,6 +63,10 @@ impl Scan {
         }
     }
 
+    pub(crate) const fn log(&self) -> Log {
+        self.log
+    }
+
     /// The newest whole cell; [`NO_CELL`] if there is none.
     pub(crate) const fn newest(&self) -> &Cell {
         &self.newest

@@ -20,7 +20,7 @@ use crate::command::CommandLine;
 use crate::measure::{mutants, verify};
 use crate::suite::Step;
 use crate::tool::Tool;
-use crate::{m4, no_alloc, quickstart};
+use crate::{firmware, m4, no_alloc, quickstart};
 
 /// All checks, in the order they run.
 pub(crate) const STEPS: [Step; 19] = [
@@ -36,7 +36,7 @@ pub(crate) const STEPS: [Step; 19] = [
         name: "tests",
         about: "all host tests, those against real services too, and the code in the documentation",
         slow: false,
-        needs: &[Tool::CCompiler, Tool::Mosquitto, Tool::SoftHsm, Tool::OpenSsl],
+        needs: &[Tool::CCompiler, Tool::Mosquitto, Tool::SoftHsm, Tool::OpenSsl, Tool::ThumbTarget],
         run: tests,
     },
     Step {
@@ -125,9 +125,9 @@ pub(crate) const STEPS: [Step; 19] = [
     },
     Step {
         name: "nrf52840",
-        about: "the emulator of the nRF52840: lints, instruction vectors, peripherals, planted faults of its core",
+        about: "the firmware of the nRF52840 example: lints, and a release build",
         slow: true,
-        needs: &[Tool::Component("clippy")],
+        needs: &[Tool::Component("clippy"), Tool::ThumbTarget],
         run: outside::nrf52840,
     },
     Step {
@@ -168,10 +168,12 @@ fn fmt(_: &Workspace) -> Result<()> {
         outside::FUZZ,
         outside::LOOPS,
         outside::NRF52840,
+        firmware::PEER,
     ];
     outside.iter().try_for_each(|folder| {
         let manifest = format!("{folder}/Cargo.toml");
-        CommandLine::cargo().args(["fmt", "--check", "--manifest-path", &manifest]).run()
+        // All of a workspace, where the folder is one.
+        CommandLine::cargo().args(["fmt", "--all", "--check", "--manifest-path", &manifest]).run()
     })
 }
 

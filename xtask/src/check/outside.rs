@@ -8,12 +8,22 @@ use crate::family::THUMB;
 
 /// Runs others' bootloaders.
 pub(crate) const PEERS: &str = "xtask/peers";
-/// The nRF52840 product and its emulator.
+/// The firmware of the nRF52840 example.
 pub(crate) const NRF52840: &str = "examples/nrf52840";
 /// Fuzz targets.
 pub(crate) const FUZZ: &str = "fuzz";
 /// The loops of `ota-agent`'s README.
 pub(crate) const LOOPS: &str = "examples/loops";
+
+/// Features of the application beside the default ones: the other slot, with each conduct that is not right.
+const FIRMWARE: [&str; 6] = [
+    "slot-b",
+    "slot-b,fails-self-test",
+    "slot-b,hangs",
+    "slot-b,hangs-masked",
+    "slot-b,hard-fault",
+    "slot-b,silent",
+];
 
 /// Seconds of chance for each fuzz target.
 const CHANCE: &str = "5";
@@ -47,11 +57,16 @@ pub(super) fn loops(workspace: &Workspace) -> Result<()> {
     cargo(workspace, LOOPS, &["test", "--locked"]).run()
 }
 
+/// Lints and builds the firmware, as a user does. Its tests are those of `board-proof`, in the root's workspace.
 pub(super) fn nrf52840(workspace: &Workspace) -> Result<()> {
-    cargo(workspace, NRF52840, &["clippy", "--all-targets", "--locked"])
-        .args(["--", "-D", "warnings"])
-        .run()?;
-    cargo(workspace, NRF52840, &["test", "--locked"]).run()
+    for features in FIRMWARE {
+        cargo(workspace, NRF52840, &["clippy", "--release", "--locked", "--package", "app"])
+            .args(["--features", features, "--", "-D", "warnings"])
+            .run()?;
+    }
+    let lints = cargo(workspace, NRF52840, &["clippy", "--release", "--locked"]);
+    lints.args(["--", "-D", "warnings"]).run()?;
+    cargo(workspace, NRF52840, &["build", "--release", "--locked"]).run()
 }
 
 /// Replays the corpora and tries something new for some seconds.

@@ -1,7 +1,6 @@
 //! Whole lives of an agent over a lossy link, with resets anywhere.
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
 use crate::cargo_metadata::Workspace;
 use crate::command::CommandLine;
@@ -50,16 +49,8 @@ pub(super) fn take(workspace: &Workspace) -> Result<Figures> {
 ///
 /// When a promise was broken; the figures have been printed, for they say which.
 pub(super) fn hold(figures: &Figures) -> Result<()> {
-    let figure = |name: &str| {
-        let value = figures.get(name).and_then(Value::as_u64);
-        value.with_context(|| format!("there is no figure {name}"))
-    };
-    for name in NEVER {
-        let found = figure(name)?;
-        if found > 0 {
-            bail!("{name} is {found}");
-        }
-    }
+    super::hold_at_zero(figures, &NEVER)?;
+    let figure = |name| super::figure(figures, name);
     let (lives, finished) = (figure("lossy_runs")?, figure("finished")?);
     if lives < LIVES || finished != lives {
         bail!("{finished} of {lives} lives ended; {LIVES} have to");

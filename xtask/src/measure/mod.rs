@@ -1,6 +1,7 @@
 //! The home of every figure: each number the documentation states comes from a measurement registered here.
 
 mod agent;
+mod board;
 mod kill;
 pub(crate) mod mutants;
 mod peers;
@@ -11,7 +12,8 @@ pub(crate) mod verify;
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::cargo_metadata::Workspace;
 use crate::quickstart::{self, Figures};
@@ -29,7 +31,7 @@ pub(crate) struct Measurement {
 }
 
 /// All measurements.
-const MEASUREMENTS: [Measurement; 9] = [
+const MEASUREMENTS: [Measurement; 10] = [
     Measurement {
         name: "size",
         about: "flash taken by the device crates on bare metal, optimised for size",
@@ -71,6 +73,13 @@ const MEASUREMENTS: [Measurement; 9] = [
         take: agent::take,
         table,
         hold: agent::hold,
+    },
+    Measurement {
+        name: "board",
+        about: "the real nRF52840 firmware on the emulated chip, with the power cut wherever flash is touched",
+        take: board::take,
+        table,
+        hold: board::hold,
     },
     Measurement {
         name: "verify",
@@ -128,6 +137,20 @@ pub(crate) fn listing() -> String {
         let _ = writeln!(text, "  {:<12}{}", measurement.name, measurement.about);
     }
     text
+}
+
+/// A figure that counts something.
+fn figure(figures: &Figures, name: &str) -> Result<u64> {
+    figures.get(name).and_then(Value::as_u64).with_context(|| format!("there is no figure {name}"))
+}
+
+/// Fails if something happened that must never happen.
+fn hold_at_zero(figures: &Figures, never: &[&str]) -> Result<()> {
+    never.iter().try_for_each(|name| {
+        let found = figure(figures, name)?;
+        ensure!(found == 0, "{name} is {found}");
+        Ok(())
+    })
 }
 
 fn table(figures: &Figures) -> String {

@@ -88,8 +88,8 @@ pub(crate) const MUTANTS: [Mutant; 20] = [
     Mutant {
         name: "confirmed is written as trial",
         file: "app/verdict.rs",
-        from: "snapshot.set_state(self.slot, SlotState::Confirmed);",
-        to: "snapshot.set_state(self.slot, SlotState::Trial);",
+        from: "snapshot.set_state(self.view.slot, SlotState::Confirmed);",
+        to: "snapshot.set_state(self.view.slot, SlotState::Trial);",
     },
     Mutant {
         name: "goes back from a confirmed image",

@@ -8,11 +8,14 @@
 //! The agent is the state machine without slots and proofs: `agent_text_bytes` when nobody looks at its messages' bytes,
 //! `messages_text_bytes` what reading and writing them adds, `agent_with_messages_text_bytes` both, which have the limit.
 //! `runtime_text_bytes` comes on top and is the compiler's: `memcpy` and its like, which any firmware has.
+//!
+//! Whole images of bootloaders are those of the nRF52840 example and, in the same run, embassy-boot-nrf's.
 
 use anyhow::Result;
 use serde_json::Value;
 
 use crate::cargo_metadata::Workspace;
+use crate::firmware;
 use crate::no_alloc::{self, Agent, Calls, Decision};
 use crate::quickstart::Figures;
 
@@ -52,6 +55,7 @@ pub(super) fn take(workspace: &Workspace) -> Result<Figures> {
     figures.insert("all_text_bytes".into(), all.text.into());
     figures.insert("all_data_bytes".into(), all.data.into());
     figures.insert("all_bss_bytes".into(), all.bss.into());
+    figures.extend(firmware::figures(workspace)?);
     Ok(figures)
 }
 

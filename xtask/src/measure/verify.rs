@@ -48,13 +48,14 @@ const HASHED: u32 = 64 * 1024;
 /// The most that a figure may be: subject, figure, limit. A limit leaves room for another compiler, not for another algorithm.
 ///
 /// P-256 has none: it is for those whose keys live in tokens that know no Ed25519, and costs what it costs.
-const LIMITS: [(&str, &str, f64); 7] = [
-    ("ed25519", "flash", 16_384.0),
-    ("ed25519", "stack", 8_704.0),
+const LIMITS: [(&str, &str, f64); 8] = [
+    ("ed25519", "flash", 9_728.0),
+    ("ed25519", "stack", 7_680.0),
     ("ed25519", "instructions", 2_300_000.0),
     ("lms", "flash", 1_638.0),
     ("lms", "stack", 1_536.0),
     ("sha256", "fast_insns_per_byte", 39.0),
+    ("sha256", "compact_insns_per_byte", 57.0),
     ("manifest_reader", "flash", 2_048.0),
 ];
 
@@ -245,7 +246,7 @@ mod tests {
         let text = table(&figures);
         let line =
             |words: &[&str]| text.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
-        assert!(line(&["ed25519", "flash", "16384.0", "16384"]), "{text}");
+        assert!(line(&["ed25519", "flash", "9728.0", "9728"]), "{text}");
         assert!(line(&["p256", "stack", "5748.0", "-"]), "{text}");
         assert_eq!(text.lines().count(), 1 + LIMITS.len() + 1, "{text}");
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use linux_server::{Config, TrustOptions};
 use tempfile::TempDir;
 
-use crate::site::{Site, otactl, said};
+use crate::otactl::{otactl, said};
+use crate::site::Site;
 
 /// The machine that the root keys are on.
 pub(crate) struct Ceremony {

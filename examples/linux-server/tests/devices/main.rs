@@ -3,6 +3,7 @@
 #[cfg(feature = "real-parts")]
 mod bell;
 mod ceremony;
+mod otactl;
 mod site;
 
 use std::fs;

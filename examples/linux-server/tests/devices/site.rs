@@ -1,7 +1,6 @@
 //! A real server with its operators, and simulated devices that are switched on and off.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -21,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The server, with release 1 in it for the factory.
 pub(crate) struct Site {
-    config: Config,
+    pub(crate) config: Config,
     runtime: Runtime,
     server: Option<Running>,
     pub(crate) author: OperatorClient,
@@ -56,14 +55,6 @@ impl Site {
         self.runtime.block_on(self.server.take().unwrap().stop()).unwrap();
         meanwhile(&self.config.data);
         self.server = Some(self.runtime.block_on(start(self.config.clone())).unwrap());
-    }
-
-    /// Runs `otactl` as the author.
-    pub(crate) fn otactl(&self, arguments: &[&str]) -> String {
-        let tokens = self.config.data.join("operator.tokens");
-        let mut command = otactl();
-        command.args(["--server", &self.server().url(), "--as", "author", "--tokens"]).arg(tokens);
-        said(command.args(arguments))
     }
 
     fn publish(&self, number: u16, behaviour: Behaviour) -> (u32, Vec<u8>) {
@@ -162,6 +153,11 @@ pub(crate) struct Device {
 impl Device {
     /// Runs it until what is returned is dropped.
     pub(crate) fn switch_on(&self) -> SwitchedOn {
+        self.switch_on_with(|_| ())
+    }
+
+    /// The same, of a device that is changed first.
+    pub(crate) fn switch_on_with(&self, change: impl FnOnce(&mut device_sim::Device)) -> SwitchedOn {
         let timing = Timing {
             poll_interval_ms: 100,
             freshness_interval_ms: 500,
@@ -169,6 +165,7 @@ impl Device {
             ..Timing::default()
         };
         let mut device = device_sim::Device::open(&self.dir, timing, 7, None).unwrap();
+        change(&mut device);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || device.run(&stopped).unwrap());
@@ -213,17 +210,4 @@ pub(crate) fn wait<T>(look: impl Fn() -> Result<T, String>) -> T {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-pub(crate) fn otactl() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_otactl"));
-    command.env_remove("OTA_SERVER").env_remove("OTA_TOKEN");
-    command
-}
-
-/// What a program says that succeeds.
-pub(crate) fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

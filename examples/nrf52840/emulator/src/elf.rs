@@ -22,6 +22,7 @@ impl fmt::Display for ElfError {
 
 impl std::error::Error for ElfError {}
 
+#[derive(Clone)]
 struct Function {
     address: u32,
     size: u32,
@@ -35,6 +36,7 @@ struct Function {
 ///
 /// assert_eq!(Program::read(b"MZ").err(), Some(ElfError::Format));
 /// ```
+#[derive(Clone)]
 pub struct Program {
     segments: Vec<(u32, Vec<u8>)>,
     /// By address.

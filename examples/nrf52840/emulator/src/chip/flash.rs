@@ -3,7 +3,10 @@
 //!
 //! Pages are shared between snapshots until one of them writes.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::{BusError, Decoded};
 
@@ -26,6 +29,11 @@ pub enum Cut {
     Before,
     /// Of the bits to change, some did: chosen by this seed.
     Torn(u64),
+    /// Of the bits to change, almost all did. One of a word, chosen by this seed, stands in between: until it is erased or
+    /// programmed it reads differently from one time to the next.
+    Marginal(u64),
+    /// As [`Cut::Torn`], but power stays: the watchdog's time was over in the middle.
+    Bitten(u64),
     /// All of it happened.
     After,
 }
@@ -87,7 +95,10 @@ pub struct Flash {
     code: Vec<Option<Code>>,
     operations: u64,
     last: Option<Operation>,
+    recorded: Option<Vec<Operation>>,
     fault: Option<FlashFault>,
+    bitten: bool,
+    marginal: Marginal,
 }
 
 impl Default for Flash {
@@ -99,7 +110,10 @@ impl Default for Flash {
             code: vec![None; PAGES as usize],
             operations: 0,
             last: None,
+            recorded: None,
             fault: None,
+            bitten: false,
+            marginal: Marginal::default(),
         }
     }
 }
@@ -117,6 +131,16 @@ impl Flash {
         self.last
     }
 
+    /// Notes each operation from here on.
+    pub fn record(&mut self) {
+        self.recorded = Some(Vec::new());
+    }
+
+    /// The operations noted since [`Flash::record`], in order; none is noted any more.
+    pub fn take_record(&mut self) -> Vec<Operation> {
+        self.recorded.take().unwrap_or_default()
+    }
+
     /// Cuts the power at an operation; nothing cancels.
     pub const fn set_fault(&mut self, fault: Option<FlashFault>) {
         self.fault = fault;
@@ -130,6 +154,14 @@ impl Flash {
             .collect()
     }
 
+    /// A fingerprint of all that it holds, UICR included; none while a bit of it reads differently each time.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.pages.iter().for_each(|page| hasher.write(&page.bytes));
+        self.marginal.is_empty().then(|| hasher.finish())
+    }
+
     /// Writes as a debugger would: erases first where it must, counts nothing.
     ///
     /// # Errors
@@ -139,6 +171,7 @@ impl Flash {
         for (address, byte) in (address..).zip(bytes) {
             let (page, at) = place(address).ok_or(BusError)?;
             self.page_mut(page).bytes[at] = *byte;
+            self.marginal.settle(address & !3, u32::MAX);
         }
         Ok(())
     }
@@ -169,7 +202,8 @@ impl Flash {
     pub(super) fn read<const LEN: usize>(&self, address: u32) -> Result<[u8; LEN], BusError> {
         let (page, at) = place(address).ok_or(BusError)?;
         match self.pages[page].bytes.get(at..).and_then(|bytes| bytes.first_chunk()) {
-            Some(bytes) => Ok(*bytes),
+            Some(bytes) if self.marginal.is_empty() => Ok(*bytes),
+            Some(bytes) => Ok(self.marginal.disturb(address, *bytes)),
             None => self.read_across(address),
         }
     }
@@ -202,9 +236,19 @@ impl Flash {
         let (page, _) = place(address).ok_or(BusError)?;
         let cut = self.count(Operation::Erase(base_of(address)));
         if cut != Some(Cut::Before) {
+            self.marginal.settle_page(base_of(address));
+            if let Some(Cut::Marginal(seed)) = cut {
+                let words =
+                    self.pages[page].bytes.as_chunks().0.iter().map(|word| !u32::from_le_bytes(*word));
+                for (at, changing) in (base_of(address)..).step_by(4).zip(words) {
+                    self.marginal.doubt(at, changing, seed ^ u64::from(at));
+                }
+            }
             let page = self.page_mut(page);
             match cut {
-                Some(Cut::Torn(seed)) => tear(&mut page.bytes, &[0xFF; PAGE as usize], seed),
+                Some(Cut::Torn(seed) | Cut::Bitten(seed)) => {
+                    tear(&mut page.bytes, &[0xFF; PAGE as usize], seed);
+                }
                 _ => page.bytes.fill(0xFF),
             }
             page.programs.fill(0);
@@ -218,6 +262,8 @@ impl Flash {
         let (page, at) = place(address).ok_or(BusError)?;
         let cut = self.count(Operation::Program(address));
         if cut != Some(Cut::Before) {
+            // What is programmed is firm: half a program of it before no longer matters.
+            self.marginal.settle(address, !value);
             let page = self.page_mut(page);
             let count = &mut page.programs[at / 4];
             *count = count.saturating_add(1);
@@ -225,8 +271,11 @@ impl Flash {
                 let old = [word[0], word[1], word[2], word[3]];
                 let new = (u32::from_le_bytes(old) & value).to_le_bytes();
                 match cut {
-                    Some(Cut::Torn(seed)) => tear(word, &new, seed),
+                    Some(Cut::Torn(seed) | Cut::Bitten(seed)) => tear(word, &new, seed),
                     _ => word.copy_from_slice(&new),
+                }
+                if let Some(Cut::Marginal(seed)) = cut {
+                    self.marginal.doubt(address, u32::from_le_bytes(old) & !value, seed);
                 }
             }
         }
@@ -236,9 +285,18 @@ impl Flash {
     fn count(&mut self, operation: Operation) -> Option<Cut> {
         self.operations += 1;
         self.last = Some(operation);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(operation);
+        }
         let fault = self.fault.filter(|fault| fault.operation == self.operations)?;
         self.fault = None;
+        self.bitten = matches!(fault.cut, Cut::Bitten(_));
         Some(fault.cut)
+    }
+
+    /// Whether it was the watchdog that cut the last operation short, and not a loss of power.
+    pub(super) const fn is_bitten(&self) -> bool {
+        self.bitten
     }
 
     fn page_mut(&mut self, page: usize) -> &mut Page {
@@ -247,6 +305,73 @@ impl Flash {
         }
         Arc::make_mut(&mut self.pages[page])
     }
+}
+
+/// Bits that read differently from one time to the next, in words by address.
+#[derive(Default)]
+struct Marginal {
+    words: BTreeMap<u32, u32>,
+    /// Moves on with every read, which changes nothing else.
+    chance: AtomicU64,
+}
+
+impl Clone for Marginal {
+    fn clone(&self) -> Self {
+        let chance = AtomicU64::new(self.chance.load(Ordering::Relaxed));
+        Self { words: self.words.clone(), chance }
+    }
+}
+
+impl Marginal {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// One of these bits of the word stands in between.
+    fn doubt(&mut self, address: u32, bits: u32, seed: u64) {
+        let count = u64::from(bits.count_ones().max(1));
+        let mut ones = (0..32).map(|bit| 1 << bit).filter(|bit| bits & bit != 0);
+        let chosen = ones.nth(usize::try_from(scramble(seed) % count).unwrap_or(0)).unwrap_or(0);
+        if chosen != 0 {
+            self.words.insert(address, chosen);
+            self.chance.fetch_xor(seed, Ordering::Relaxed);
+        }
+    }
+
+    /// These bits of the word are firm.
+    fn settle(&mut self, address: u32, bits: u32) {
+        if let Some(word) = self.words.get_mut(&address) {
+            *word &= !bits;
+            if *word == 0 {
+                self.words.remove(&address);
+            }
+        }
+    }
+
+    fn settle_page(&mut self, base: u32) {
+        self.words.retain(|address, _| base_of(*address) != base);
+    }
+
+    /// What is read this time.
+    fn disturb<const LEN: usize>(&self, address: u32, mut bytes: [u8; LEN]) -> [u8; LEN] {
+        for (at, byte) in (address..).zip(&mut bytes) {
+            if let Some(word) = self.words.get(&(at & !3)) {
+                let turn = self.chance.fetch_add(1, Ordering::Relaxed);
+                let mask = word.to_le_bytes()[(at & 3) as usize];
+                *byte ^= mask & (scramble(turn) >> 24 & 0xFF) as u8;
+            }
+        }
+        bytes
+    }
+}
+
+/// A number without pattern from one with (the finish of SplitMix64).
+const fn scramble(seed: u64) -> u64 {
+    let seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let seed = (seed ^ seed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let seed = (seed ^ seed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    seed ^ seed >> 31
 }
 
 /// The page and the offset in it.
@@ -290,10 +415,41 @@ fn tear(cells: &mut [u8], target: &[u8], seed: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn word(flash: &Flash, address: u32) -> u32 {
         u32::from_le_bytes(flash.read(address).unwrap())
+    }
+
+    #[test]
+    fn marginal_bits_read_differently_until_they_are_programmed_or_erased() {
+        let mut flash = Flash::default();
+        let values = |flash: &Flash| (0..64).map(|_| word(flash, 0x3000)).collect::<BTreeSet<_>>();
+        flash.set_fault(Some(FlashFault { operation: 1, cut: Cut::Marginal(3) }));
+        assert_eq!(flash.program(0x3000, 0x00FF_FFFF), Ok(false));
+        let seen = values(&flash);
+        assert!(seen.len() > 1 && seen.iter().all(|word| *word & 0xFF_FFFF == 0xFF_FFFF), "{seen:x?}");
+        assert_eq!(word(&flash, 0x3004), u32::MAX);
+        assert_eq!(flash.program(0x3000, 0x00FF_FFFF), Ok(true));
+        assert_eq!(values(&flash), BTreeSet::from([0x00FF_FFFF]));
+        flash.set_fault(Some(FlashFault { operation: 3, cut: Cut::Marginal(5) }));
+        assert_eq!(flash.erase(0x3000), Ok(false));
+        assert!(values(&flash).len() > 1);
+        assert_eq!(flash.erase(0x3000), Ok(true));
+        assert_eq!(values(&flash), BTreeSet::from([u32::MAX]));
+    }
+
+    #[test]
+    fn operations_are_recorded_in_their_order() {
+        let mut flash = Flash::default();
+        flash.program(0x1000, 0).unwrap();
+        flash.record();
+        flash.program(0x1004, 0).unwrap();
+        flash.erase(0x1004).unwrap();
+        assert_eq!(flash.take_record(), [Operation::Program(0x1004), Operation::Erase(0x1000)]);
+        assert_eq!(flash.take_record(), []);
     }
 
     #[test]
@@ -321,7 +477,7 @@ mod tests {
                 assert_eq!(word(&flash, address), expected);
                 assert_eq!(flash.program(address, 0), Ok(true));
             }
-            let torn: std::collections::BTreeSet<u32> = (0..20)
+            let torn: BTreeSet<u32> = (0..20)
                 .map(|seed| {
                     let mut flash = Flash::default();
                     flash.set_fault(Some(FlashFault { operation: 1, cut: Cut::Torn(seed) }));

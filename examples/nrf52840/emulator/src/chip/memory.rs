@@ -5,7 +5,7 @@ use crate::core::{Bus, BusError, Decoded, Touch};
 use super::flash::{Code, PAGE, PAGES, SIZE, UICR};
 use super::misuse::Misuse;
 use super::nvmc::{ERASE_ALL, ERASE_PAGE, Request, WRITE};
-use super::{Chip, PERIPHERALS, PORTS, ficr, ram};
+use super::{Chip, PERIPHERALS, PORTS, ResetCause, ficr, ram};
 
 /// Where NVMC's own registers are; ACL's come after them.
 const NVMC_REGISTERS: u32 = 0x4001_E000;
@@ -76,15 +76,17 @@ impl Chip {
             self.misuse(Misuse::WriteNotEnabled(address));
             return Err(BusError);
         }
-        let powered = self.flash.program(address, value)?;
-        self.spend(WRITE, powered);
+        let done = self.flash.program(address, value)?;
+        self.spend(WRITE, done);
         Ok(())
     }
 
-    /// Time passes while the core waits for flash; power may have gone meanwhile.
-    const fn spend(&mut self, cycles: u64, powered: bool) {
+    /// Time passes while the core waits for flash; power may have gone meanwhile, or the watchdog's patience.
+    const fn spend(&mut self, cycles: u64, done: bool) {
         self.now += cycles;
-        if !powered {
+        if !done && self.flash.is_bitten() {
+            self.ending.reset = Some(ResetCause::Watchdog);
+        } else if !done {
             self.ending.power_lost = true;
         }
         self.wake = 0;
@@ -112,13 +114,13 @@ impl Chip {
         if pages.iter().any(|page| !self.acl.may_write(*page)) {
             return Err(BusError);
         }
-        let mut powered = true;
+        let mut done = true;
         for page in pages {
-            if powered {
-                powered = self.flash.erase(page)?;
+            if done {
+                done = self.flash.erase(page)?;
             }
         }
-        self.spend(cycles, powered);
+        self.spend(cycles, done);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Runs firmware: its UART on standard output, and a report at the end.
 //!
 //! ```console
-//! $ cargo run --release --bin run -- bootloader.elf app.elf --seconds 10
-//! $ cargo run --release --bin run -- --speed
+//! $ cargo run --release -p emulator --bin run -- bootloader.elf app.elf --seconds 10
+//! $ cargo run --release -p emulator --bin run -- --speed
 //! ```
 #![forbid(unsafe_code)]
 

@@ -1,0 +1,14 @@
+//! Writes `memory.x`.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use layout::{Memory, Program};
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("memory.x"), Memory(Program::Bootloader).to_string())
+        .expect("cargo's folder can be written");
+    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rerun-if-changed=build.rs");
+}
