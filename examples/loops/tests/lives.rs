@@ -13,7 +13,7 @@ use ota_manifest::wire::{FailedProbes, ResetCause, RollbackReason, Stage};
 use ota_slots::sim::{Lab, LabFlash};
 use ota_slots::{Boot, BootDescriptor, Layout, Policy, SlotId, WORK_BUFFER, run_blocking};
 use ota_verify::sign::Signer as _;
-use ota_verify::{AlgSet, Trust, TrustedKey};
+use ota_verify::{AlgSet, PublicKey, Trust, TrustedKey};
 use world::{Bus, End, Freshness, Hands, Port, World};
 
 /// What the README says that a task takes, bytes.
@@ -44,9 +44,14 @@ fn embassy(world: &World, flash: &mut LabFlash, slots: (&Layout, &Policy<'_>, Sl
 
 /// Boots and runs until the server has heard how it ended; which release runs then.
 fn live(world: &World, session: Session) -> u32 {
+    live_trusting(world, session, &[(Role::Freshness, Freshness.public_key())])
+}
+
+/// The same of a device that trusts the release key, and these.
+fn live_trusting(world: &World, session: Session, others: &[(Role, PublicKey)]) -> u32 {
     let lab = Lab::new();
-    let keys = [(Role::Release, lab.public_key()), (Role::Freshness, Freshness.public_key())];
-    let keys = keys.each_ref().map(|(role, key)| TrustedKey::new(*role, key));
+    let keys = [&[(Role::Release, lab.public_key())], others].concat();
+    let keys: Vec<_> = keys.iter().map(|(role, key)| TrustedKey::new(*role, key)).collect();
     let (layout, trust) = (lab.layout(), Trust::pinned(&keys));
     let descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, trust.digest());
     let policy = Policy { trust, descriptor, ..lab.policy() };
@@ -100,6 +105,17 @@ fn release_that_hears_no_word_of_the_freshness_key_uses_up_its_attempts(session:
     );
 }
 
+fn good_release_is_confirmed_where_no_freshness_key_is_trusted(session: Session) {
+    let world = World::new(true, false);
+    assert_eq!(live_trusting(&world, session, &[]), 2);
+    assert_eq!(world.reports().last().map(|report| report.stage), Some(Stage::Confirmed));
+}
+
+#[test]
+fn blocking_loop_confirms_a_good_release_where_no_freshness_key_is_trusted() {
+    good_release_is_confirmed_where_no_freshness_key_is_trusted(blocking);
+}
+
 #[test]
 fn blocking_loop_confirms_a_good_release() {
     good_release_is_confirmed(blocking);
@@ -123,4 +139,6 @@ fn embassy_task_does_what_the_blocking_loop_does() {
     release_that_misses_its_sensor_is_rolled_back_and_the_server_told_which_probe_failed(embassy);
     MockDriver::get().reset();
     release_that_hears_no_word_of_the_freshness_key_uses_up_its_attempts(embassy);
+    MockDriver::get().reset();
+    good_release_is_confirmed_where_no_freshness_key_is_trusted(embassy);
 }

@@ -12,8 +12,16 @@ const CUTS: u64 = 3_000;
 /// Seconds for them, at most, on a machine with two cores and nothing else to do.
 const SECONDS: u64 = 900;
 /// What must never have happened.
-const NEVER: [&str; 7] =
-    ["unbootable", "unverified_boots", "stuck", "wrong_end", "unsettled", "misused", "unmodelled_new"];
+const NEVER: [&str; 8] = [
+    "unbootable",
+    "unverified_boots",
+    "stuck",
+    "wrong_end",
+    "unsettled",
+    "misused",
+    "missed",
+    "unmodelled_new",
+];
 
 /// Builds the proof with optimisation and runs all of it, after a look at how fast the emulator is. Its progress and the
 /// first failures stay visible on standard error.

@@ -51,6 +51,8 @@ pub struct Bench {
     genuine: Arc<Vec<Image>>,
     /// How often something else was handed over to.
     pub unverified: u32,
+    /// Faults that it has run into.
+    pub struck: usize,
     /// What each reset began with; `None` if a bit of the flash read differently each time.
     pub beginnings: Vec<Option<Beginning>>,
 }
@@ -82,6 +84,7 @@ impl Bench {
             resets: Vec::new(),
             genuine: Arc::new(genuine),
             unverified: 0,
+            struck: 0,
             beginnings: Vec::new(),
         }
     }

@@ -72,7 +72,7 @@ impl Figures {
             let planted = plays.under(plant)?;
             let tally = plant.plan().sweep(&planted.update()?, &plays.cast.keys().policy());
             figures.planted.0 += 1;
-            figures.planted.1 += usize::from(!tally.broken.is_empty());
+            figures.planted.1 += usize::from(tally.shows_a_defect());
         }
         Ok(figures)
     }
@@ -130,6 +130,7 @@ impl Figures {
             "wrong_end": tally.count(Broken::WrongEnd),
             "unsettled": tally.count(Broken::Unsettled),
             "misused": tally.count(Broken::Misused),
+            "missed": tally.count(Broken::Missed),
             "planted": self.planted.0,
             "planted_caught": self.planted.1,
             "unmodelled_new": self.unknown.len(),

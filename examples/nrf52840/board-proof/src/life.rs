@@ -31,6 +31,8 @@ pub enum Broken {
     Unsettled,
     /// Firmware did what it must not: a write without enable, a word programmed too often, a fault without end.
     Misused,
+    /// The fault was not reached, so that nothing was tried: the sweep itself is at fault.
+    Missed,
 }
 
 /// What goes wrong in a life.
@@ -59,62 +61,79 @@ impl Life {
         policy: &Policy<'_>,
         known: &Known,
     ) -> Result<Bench, Box<(Broken, Bench)>> {
-        let Some((first, rest)) = self.faults.split_first() else { return Ok(story.end.clone()) };
+        let Some(first) = self.faults.first() else { return Ok(story.end.clone()) };
         let mut bench = story.before(first.operation).clone();
-        strike(&mut bench, *first, story.outcome)?;
-        for fault in rest {
-            let operation = bench.machine.flash().operations() + fault.operation;
-            // A life may be over before its second fault.
-            if !matches!(strike(&mut bench, FlashFault { operation, ..*fault }, story.outcome), Ok(true)) {
-                break;
-            }
-        }
-        bench.machine.flash().set_fault(None);
-        let marginal = self.faults.iter().any(|fault| matches!(fault.cut, Cut::Marginal(_)));
-        let judged = match self.rots {
-            Some(seed) => rot(&mut bench, seed),
-            None => match follow(&mut bench, story.outcome, known) {
-                Ok(Followed::AsKnown) => Ok(()),
-                Ok(Followed::ToItsEnd) => {
-                    stays(&mut bench, story.outcome, policy, marginal).inspect(|()| known.learn(&bench))
-                }
-                Err(broken) => Err(broken),
-            },
-        };
-        match judged {
+        match self.judge(&mut bench, story.outcome, policy, known) {
             Ok(()) => Ok(bench),
             Err(broken) => Err(Box::new((broken, bench))),
         }
     }
-}
 
-/// Runs into a fault and switches the power on again. Whether it was reached.
-fn strike(bench: &mut Bench, fault: FlashFault, outcome: Outcome) -> Result<bool, Box<(Broken, Bench)>> {
-    bench.machine.flash().set_fault(Some(fault));
-    let (resets, mut settled) = (bench.resets.len(), Settled::new(outcome));
-    let bitten = matches!(fault.cut, Cut::Bitten(_));
-    let end = bench.run_until(LONGEST, |bench| {
-        (bitten && bench.machine.flash().operations() >= fault.operation && bench.resets.len() > resets)
-            || settled.is_so(bench)
-    });
-    match end {
-        End::PowerLost => bench.power_on(),
-        End::Done => return Ok(bitten),
-        End::Late => return Err(Box::new((Broken::Stuck, bench.clone()))),
-        End::Broken(_) => return Err(Box::new((Broken::Misused, bench.clone()))),
+    fn judge(
+        &self,
+        bench: &mut Bench,
+        outcome: Outcome,
+        policy: &Policy<'_>,
+        known: &Known,
+    ) -> Result<(), Broken> {
+        let mut from = 0;
+        for fault in &self.faults {
+            let fault = FlashFault { operation: from + fault.operation, ..*fault };
+            if !self.strike(bench, fault, outcome)? {
+                break;
+            }
+            bench.struck += 1;
+            from = bench.machine.flash().operations();
+        }
+        bench.machine.flash().set_fault(None);
+        // A life may be over before its second fault. The first is one of the story's own operations.
+        if bench.struck == 0 {
+            return Err(Broken::Missed);
+        }
+        if self.rots.is_some() {
+            return runs_what_was_signed(bench);
+        }
+        if let Followed::ToItsEnd = follow(bench, outcome, known)? {
+            let marginal = self.faults.iter().any(|fault| matches!(fault.cut, Cut::Marginal(_)));
+            stays(bench, outcome, policy, marginal)?;
+            known.learn(bench);
+        }
+        Ok(())
     }
-    Ok(true)
+
+    /// Runs into a fault and switches the power on again. Whether it was reached.
+    fn strike(&self, bench: &mut Bench, fault: FlashFault, outcome: Outcome) -> Result<bool, Broken> {
+        bench.machine.flash().set_fault(Some(fault));
+        let (resets, mut settled) = (bench.resets.len(), Settled::new(outcome));
+        let bitten = matches!(fault.cut, Cut::Bitten(_));
+        let has_bitten = |bench: &mut Bench| {
+            bitten && bench.machine.flash().operations() >= fault.operation && bench.resets.len() > resets
+        };
+        match bench.run_until(LONGEST, |bench| has_bitten(bench) || settled.is_so(bench)) {
+            End::PowerLost => {
+                self.rots.map_or(Ok(()), |seed| rot(bench, seed))?;
+                bench.power_on();
+                Ok(true)
+            }
+            End::Done => Ok(has_bitten(bench)),
+            End::Late => Err(Broken::Stuck),
+            End::Broken(_) => Err(Broken::Misused),
+        }
+    }
 }
 
-/// A bit of what was staged has changed. Whatever becomes of the release: what runs is what was signed.
+/// Changes a bit of what was staged.
 fn rot(bench: &mut Bench, seed: u64) -> Result<(), Broken> {
     let region = LAYOUT.slot(SlotId::B).region;
     let (len, bit) = (u64::from(bench.len_of(SlotId::B)), seed % 8);
     let at = region.start + u32::try_from(seed / 8 % len).unwrap_or(0);
-    let byte = bench.machine.flash().bytes(at, 1).and_then(|bytes| bytes.first().copied());
-    let loaded = bench.machine.flash().load(at, &[byte.unwrap_or(0) ^ 1 << bit]);
-    debug_assert!(loaded.is_ok(), "a slot is flash");
-    bench.power_on();
+    let flash = bench.machine.flash();
+    let byte = flash.bytes(at, 1).and_then(|bytes| bytes.first().copied()).ok_or(Broken::Missed)?;
+    flash.load(at, &[byte ^ 1 << bit]).map_err(|_| Broken::Missed)
+}
+
+/// Whatever becomes of a release that has rotted: what runs is what was signed.
+fn runs_what_was_signed(bench: &mut Bench) -> Result<(), Broken> {
     awake(bench)?;
     let polls = bench.desk.polls;
     let end = bench.run_until(LONGEST, |bench| bench.desk.polls > polls + 1);

@@ -31,7 +31,7 @@ pub struct Plan {
 pub struct Tally {
     /// Lives.
     pub lives: usize,
-    /// Cuts in them: some have two.
+    /// Faults that were reached in them: some have two.
     pub cuts: usize,
     /// The same by what was cut.
     pub by_kind: BTreeMap<Kind, usize>,
@@ -62,6 +62,12 @@ impl Tally {
     #[must_use]
     pub fn count(&self, broken: Broken) -> usize {
         self.broken.get(&broken).copied().unwrap_or(0)
+    }
+
+    /// Whether the firmware broke one. A sweep that misses its faults says nothing about it.
+    #[must_use]
+    pub fn shows_a_defect(&self) -> bool {
+        self.broken.keys().any(|broken| *broken != Broken::Missed)
     }
 }
 
@@ -108,6 +114,7 @@ impl Plan {
             // Spread over the single ones; the second cut comes soon after the return of power, where it is rewritten.
             let (kind, mut life) = lives[double * singles / self.doubles].clone();
             let seed = self.seed.wrapping_add(double as u64);
+            life.rots = None;
             life.faults.push(FlashFault { operation: 1 + seed * 7 % 97, cut: Cut::Torn(seed) });
             lives.push((kind, life));
         }
@@ -144,7 +151,6 @@ impl Plan {
 impl Tally {
     fn judge(&mut self, story: &Story, kind: Kind, life: &Life, (policy, known): (&Policy<'_>, &Known)) {
         self.lives += 1;
-        self.cuts += life.faults.len();
         *self.by_kind.entry(kind).or_default() += 1;
         let begun = life
             .faults
@@ -166,6 +172,7 @@ impl Tally {
                 bench
             }
         };
+        self.cuts += ended.struck;
         self.instructions += ended.machine.core().instructions().saturating_sub(begun);
     }
 }
