@@ -84,7 +84,8 @@ impl Board {
         let mut policy = lab.policy();
         if keeps_trust {
             policy.trust = chain::pinned();
-            policy.descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, policy.trust.digest());
+            let descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, policy.trust.digest());
+            policy.descriptor = Box::leak(Box::new(descriptor));
         }
         Self { page, lab, layout, policy, flash, first }
     }

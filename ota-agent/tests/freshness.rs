@@ -186,7 +186,7 @@ fn device(word: Word, release: impl FnOnce(&mut ManifestDraft)) -> (Device, Arc<
     let descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout(), trust.digest());
     let mut device = Device::new(Firmware::Fit, |_| lab.release_with(2, SIZE, release));
     device.layout = layout();
-    device.policy = Policy { trust, descriptor, ..lab.policy() };
+    device.policy = Policy { trust, descriptor: Box::leak(Box::new(descriptor)), ..lab.policy() };
     device.flash = lab.provisioned(&lab.release(1, 3000));
     let heard = Arc::default();
     let oracle = Oracle { word, heard: Arc::clone(&heard), before: Nonce::new([0; 16]) };

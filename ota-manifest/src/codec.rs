@@ -33,6 +33,11 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// Whether something was wrong so far.
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// What has been read counts only if this is `Ok`.
     pub(crate) fn finish(self) -> Result<(), DecodeError> {
         match (self.failure, self.rest) {

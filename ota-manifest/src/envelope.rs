@@ -17,6 +17,7 @@
 //! The frame is fixed rather than postcard so that not one length byte has to be interpreted by a general decoder before
 //! the signature is known to be good.
 
+use crate::codec::Reader;
 use crate::{DecodeError, Field, FrameError, KeyId};
 
 /// The format number this crate reads and writes.
@@ -76,6 +77,16 @@ impl Alg {
     /// Every algorithm, in the order of its number.
     pub const ALL: [Self; 4] = [Self::Ed25519, Self::P256, Self::Lms, Self::MlDsa44];
 
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Ed25519),
+            2 => Some(Self::P256),
+            3 => Some(Self::Lms),
+            4 => Some(Self::MlDsa44),
+            _ => None,
+        }
+    }
+
     /// Whether it withstands a quantum computer. The others are called classical.
     #[must_use]
     pub const fn is_post_quantum(self) -> bool {
@@ -87,13 +98,7 @@ impl TryFrom<u8> for Alg {
     type Error = FrameError;
 
     fn try_from(number: u8) -> Result<Self, FrameError> {
-        match number {
-            1 => Ok(Self::Ed25519),
-            2 => Ok(Self::P256),
-            3 => Ok(Self::Lms),
-            4 => Ok(Self::MlDsa44),
-            other => Err(FrameError::UnknownAlgorithm(other)),
-        }
+        Self::from_number(number).ok_or(FrameError::UnknownAlgorithm(number))
     }
 }
 
@@ -125,19 +130,23 @@ pub enum Role {
 impl Role {
     /// Every role, in the order of its number.
     pub const ALL: [Self; 4] = [Self::Root, Self::Release, Self::Approval, Self::Freshness];
+
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Root),
+            2 => Some(Self::Release),
+            3 => Some(Self::Approval),
+            4 => Some(Self::Freshness),
+            _ => None,
+        }
+    }
 }
 
 impl TryFrom<u8> for Role {
     type Error = DecodeError;
 
     fn try_from(number: u8) -> Result<Self, DecodeError> {
-        match number {
-            1 => Ok(Self::Root),
-            2 => Ok(Self::Release),
-            3 => Ok(Self::Approval),
-            4 => Ok(Self::Freshness),
-            other => Err(DecodeError::UnknownTag(other)),
-        }
+        Self::from_number(number).ok_or(DecodeError::UnknownTag(number))
     }
 }
 
@@ -195,20 +204,19 @@ pub const fn frame_header(kind: Kind, payload_len: u16) -> [u8; FRAME_HEADER] {
 pub struct Frame<'a> {
     kind: Kind,
     signed: &'a [u8],
-    payload: &'a [u8],
     signatures: &'a [u8],
     count: u8,
-    len: usize,
 }
 
 impl<'a> Frame<'a> {
     /// Takes apart an envelope that fills `bytes` exactly.
     ///
     /// # Errors
-    /// [`FrameError`] names the first thing that no writer would have written.
+    /// [`FrameError`] names the first thing that no writer would have written. Bytes that end too early are
+    /// [`FrameError::Truncated`], whatever is wrong with the signatures before their end.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let frame = Self::parse_prefix(bytes)?;
-        match bytes.len() - frame.len {
+        match bytes.len() - frame.encoded_len() {
             0 => Ok(frame),
             left => Err(FrameError::Trailing(left)),
         }
@@ -221,8 +229,7 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// As [`Frame::parse`], but bytes that follow are not looked at.
     pub fn parse_prefix(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        let (header, rest) = bytes.split_first_chunk::<FRAME_HEADER>().ok_or(FrameError::Truncated)?;
-        let [m0, m1, m2, m3, format, kind, low, high] = *header;
+        let [m0, m1, m2, m3, format, kind, low, high] = *bytes.first_chunk().ok_or(FrameError::Truncated)?;
         if [m0, m1, m2, m3] != MAGIC {
             return Err(FrameError::BadMagic);
         }
@@ -230,13 +237,17 @@ impl<'a> Frame<'a> {
             return Err(FrameError::UnknownFormat(format));
         }
         let kind = Kind::try_from(kind)?;
-        let payload_len = usize::from(u16::from_le_bytes([low, high]));
-        let (payload, rest) = rest.split_at_checked(payload_len).ok_or(FrameError::Truncated)?;
-        let signed = bytes.get(..FRAME_HEADER + payload_len).ok_or(FrameError::Truncated)?;
-        let (&count, signatures) = rest.split_first().ok_or(FrameError::Truncated)?;
-        let used = walk_signatures(signatures, count)?;
-        let signatures = signatures.get(..used).ok_or(FrameError::Truncated)?;
-        Ok(Self { kind, signed, payload, signatures, count, len: signed.len() + 1 + used })
+        let mut reader = Reader::new(bytes);
+        let signed = reader.bytes(FRAME_HEADER + usize::from(u16::from_le_bytes([low, high])));
+        let count = reader.u8();
+        let signatures = reader.rest();
+        let walked = walk_signatures(&mut reader, count);
+        if reader.is_refused() {
+            return Err(FrameError::Truncated);
+        }
+        walked?;
+        let signatures = signatures.get(..signatures.len() - reader.rest().len()).unwrap_or(signatures);
+        Ok(Self { kind, signed, signatures, count })
     }
 
     /// What the payload is said to be.
@@ -254,19 +265,19 @@ impl<'a> Frame<'a> {
     /// The payload as received. Nobody has vouched for it: show it, do not act on it.
     #[must_use]
     pub fn payload_unauthenticated(&self) -> &'a [u8] {
-        self.payload
+        self.signed.get(FRAME_HEADER..).unwrap_or(&[])
     }
 
     /// The signatures in the order of their key ids.
     #[must_use]
     pub fn signatures(&self) -> Signatures<'a> {
-        Signatures { rest: self.signatures, left: self.count }
+        Signatures { reader: Reader::new(self.signatures), left: self.count }
     }
 
     /// Length of the whole envelope in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        self.len
+        self.signed.len() + 1 + self.signatures.len()
     }
 }
 
@@ -282,24 +293,21 @@ pub struct SignatureEntry<'a> {
 }
 
 impl<'a> SignatureEntry<'a> {
-    fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), FrameError> {
-        let (&alg, rest) = bytes.split_first().ok_or(FrameError::Truncated)?;
-        let alg = Alg::try_from(alg)?;
-        let (key_id, rest) = rest.split_first_chunk::<{ KeyId::LEN }>().ok_or(FrameError::Truncated)?;
-        let (len, rest) = rest.split_first_chunk::<2>().ok_or(FrameError::Truncated)?;
-        let len = usize::from(u16::from_le_bytes(*len));
-        if len == 0 {
-            return Err(FrameError::EmptySignature);
-        }
-        let (signature, rest) = rest.split_at_checked(len).ok_or(FrameError::Truncated)?;
-        Ok((Self { alg, key_id: KeyId::new(*key_id), bytes: signature }, rest))
+    /// Of bytes that end within it, nothing is right.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let number = reader.u8();
+        let key_id = KeyId::new(reader.array());
+        let len = u16::from_le_bytes(reader.array());
+        let bytes = reader.bytes(usize::from(len));
+        let alg = Alg::from_number(number).ok_or(FrameError::UnknownAlgorithm(number))?;
+        if bytes.is_empty() { Err(FrameError::EmptySignature) } else { Ok(Self { alg, key_id, bytes }) }
     }
 }
 
 /// Iterates over the signatures of a [`Frame`].
 #[derive(Debug, Clone)]
 pub struct Signatures<'a> {
-    rest: &'a [u8],
+    reader: Reader<'a>,
     left: u8,
 }
 
@@ -309,28 +317,24 @@ impl<'a> Iterator for Signatures<'a> {
     fn next(&mut self) -> Option<SignatureEntry<'a>> {
         self.left = self.left.checked_sub(1)?;
         // `Frame::parse_prefix` has walked these bytes already, so reading them again cannot fail.
-        let (entry, rest) = SignatureEntry::read(self.rest).ok()?;
-        self.rest = rest;
-        Some(entry)
+        SignatureEntry::read(&mut self.reader).ok()
     }
 }
 
-/// Checks `count` entries and returns how many bytes they take.
-fn walk_signatures(bytes: &[u8], count: u8) -> Result<usize, FrameError> {
+/// Reads `count` entries.
+fn walk_signatures(reader: &mut Reader<'_>, count: u8) -> Result<(), FrameError> {
     match count {
         0 => return Err(FrameError::NoSignature),
         1..=MAX_SIGNATURES => {}
         more => return Err(FrameError::TooManySignatures(more)),
     }
-    let mut rest = bytes;
     let mut previous = None;
     for _ in 0..count {
-        let (entry, after) = SignatureEntry::read(rest)?;
+        let entry = SignatureEntry::read(reader)?;
         if previous.is_some_and(|id| id >= entry.key_id) {
             return Err(FrameError::KeyOrder);
         }
         previous = Some(entry.key_id);
-        rest = after;
     }
-    Ok(bytes.len() - rest.len())
+    Ok(())
 }

@@ -74,25 +74,24 @@ impl<'a> TrustDocument<'a> {
         // One rule for three evils: two orders of one list, a key listed twice to be counted twice, a key in two roles.
         let places = self.keys.iter().map(|key| place(key.alg, key.bytes));
         r.require(places.is_sorted_by(|before, after| before < after), DecodeError::KeyOrder);
-        r.require(Role::ALL.iter().all(|role| self.is_reachable(*role)), DecodeError::Threshold);
-        let mut hybrid = Role::ALL.iter().filter(|role| self.hybrid.contains(**role));
-        r.require(hybrid.all(|role| self.can_be_hybrid(*role)), DecodeError::OutOfRange(Field::Hybrid));
+        for role in Role::ALL {
+            let [classical, post_quantum] = self.keys_of(role);
+            let (keys, needed) = (classical + post_quantum, self.thresholds.of(role));
+            // Without a key nobody may sign, and that is written as 0.
+            let may_be_nobody = matches!(role, Role::Approval | Role::Freshness);
+            let lowest = u8::from(keys > 0 || !may_be_nobody);
+            r.require(lowest <= needed && needed <= keys, DecodeError::Threshold);
+            let can_be_hybrid = needed > 1 && classical > 0 && post_quantum > 0;
+            r.require(!self.hybrid.contains(role) || can_be_hybrid, DecodeError::OutOfRange(Field::Hybrid));
+        }
     }
 
-    /// Whether the role has keys of both families, and takes two.
-    fn can_be_hybrid(&self, role: Role) -> bool {
-        let has = |post_quantum| {
-            self.keys.iter().any(|key| key.role == role && key.alg.is_post_quantum() == post_quantum)
-        };
-        self.thresholds.of(role) > 1 && has(false) && has(true)
-    }
-
-    /// Whether the role has as many keys as must sign. Without a key nobody may sign, and that is written as 0.
-    fn is_reachable(&self, role: Role) -> bool {
-        let needed = usize::from(self.thresholds.of(role));
-        let keys = self.keys.iter().filter(|key| key.role == role).count();
-        let may_be_nobody = matches!(role, Role::Approval | Role::Freshness);
-        if keys == 0 { needed == 0 && may_be_nobody } else { (1..=keys).contains(&needed) }
+    /// Keys of a role, classical and post-quantum.
+    fn keys_of(&self, role: Role) -> [u8; 2] {
+        self.keys.iter().filter(|key| key.role == role).fold([0; 2], |[classical, post_quantum], key| {
+            let is_post_quantum = u8::from(key.alg.is_post_quantum());
+            [classical + 1 - is_post_quantum, post_quantum + is_post_quantum]
+        })
     }
 }
 
@@ -140,7 +139,8 @@ pub struct DocumentKey<'a> {
 #[expect(private_interfaces, reason = "see Entry")]
 impl<'a> Entry<'a> for DocumentKey<'a> {
     fn read(reader: &mut Reader<'a>) -> Self {
-        let role = Role::try_from(reader.u8());
+        let number = reader.u8();
+        let role = Role::from_number(number).ok_or(DecodeError::UnknownTag(number));
         let role = reader.checked(role, Role::Root);
         let (alg, expected) = listed_algorithm(reader);
         let len = reader.count(MAX_PUBLIC_KEY);
@@ -164,9 +164,9 @@ pub(crate) fn place(alg: Alg, key: &[u8]) -> (u8, &[u8]) {
 /// are too many.
 fn listed_algorithm(reader: &mut Reader<'_>) -> (Alg, u8) {
     let number = reader.u8();
-    let listed = match Alg::try_from(number) {
-        Ok(alg) => public_key_len(alg).map(|len| (alg, len)).ok_or(DecodeError::PinnedOnly(number)),
-        Err(_) => Err(DecodeError::UnknownTag(number)),
+    let listed = match Alg::from_number(number) {
+        Some(alg) => public_key_len(alg).map(|len| (alg, len)).ok_or(DecodeError::PinnedOnly(number)),
+        None => Err(DecodeError::UnknownTag(number)),
     };
     reader.checked(listed, (Alg::Ed25519, 0))
 }

@@ -237,9 +237,8 @@ impl<'a, A: Activation> Boot<'a, A> {
 
     fn prove(&mut self, site: Site, next: Next) -> End {
         self.next = next;
-        // No order to be above: a bootloader proves what is there, what to take was decided before the download.
         let floor = self.decision.snapshot().floor();
-        self.doing = Doing::Proving(ProveSlot::new(self.layout, self.policy, site, None, floor));
+        self.doing = Doing::Proving(ProveSlot::new(self.layout, self.policy, site, floor));
         End::NotYet
     }
 

@@ -50,10 +50,12 @@ const CRC: crc::Crc<u32, crc::NoTable> = crc::Crc::<u32, crc::NoTable>::new(&crc
 /// assert!(read.matches(&layout, &trust));
 /// assert_eq!(read.bootloader().version, 3);
 /// ```
+///
+/// In memory as in flash: a bootloader publishes the one that it works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct BootDescriptor {
     bytes: [u8; Self::LEN],
-    bootloader: Bootloader,
 }
 
 impl BootDescriptor {
@@ -87,7 +89,7 @@ impl BootDescriptor {
         let (content, _) = bytes.split_at(Self::LEN - 4);
         let sum = CRC.checksum(content).to_le_bytes();
         put(&mut bytes, Self::LEN - 4, &sum);
-        Self { bytes, bootloader: Bootloader { version, algorithms } }
+        Self { bytes }
     }
 
     /// Reads a descriptor from flash. `None` if it is not one this crate understands.
@@ -97,15 +99,8 @@ impl BootDescriptor {
         if CRC.checksum(content) != u32::from_le_bytes(*crc) {
             return None;
         }
-        let [m0, m1, m2, m3, format, _, algorithms, _, version_low, version_high, ..] = *bytes;
-        if [m0, m1, m2, m3] != MAGIC || format != FORMAT {
-            return None;
-        }
-        let version = u16::from_le_bytes([version_low, version_high]);
-        Some(Self {
-            bytes: *bytes,
-            bootloader: Bootloader { version, algorithms: AlgSet::from_bits(algorithms) },
-        })
+        let [m0, m1, m2, m3, format, ..] = *bytes;
+        ([m0, m1, m2, m3] == MAGIC && format == FORMAT).then_some(Self { bytes: *bytes })
     }
 
     /// The bytes as they stand in flash.
@@ -117,7 +112,11 @@ impl BootDescriptor {
     /// What the bootloader can do.
     #[must_use]
     pub const fn bootloader(&self) -> Bootloader {
-        self.bootloader
+        let [_, _, _, _, _, _, algorithms, _, version_low, version_high, ..] = self.bytes;
+        Bootloader {
+            version: u16::from_le_bytes([version_low, version_high]),
+            algorithms: AlgSet::from_bits(algorithms),
+        }
     }
 
     /// Longest envelope the bootloader reads from a slot, bytes: its [`Layout::envelope_limit`].
@@ -142,7 +141,7 @@ impl BootDescriptor {
     /// its terms. Keys that came with a document are not compared: they are younger than the bootloader.
     #[must_use]
     pub fn matches(&self, layout: &Layout, trust: &Trust<'_>) -> bool {
-        let Bootloader { version, algorithms } = self.bootloader;
+        let Bootloader { version, algorithms } = self.bootloader();
         let mine = Self::new(version, algorithms, layout, trust.digest());
         self.bytes.get(..TRUST) == mine.bytes.get(..TRUST) && (!trust.is_pinned() || self.bytes == mine.bytes)
     }

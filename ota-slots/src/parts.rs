@@ -48,7 +48,8 @@ impl Machine for WriteBytes<'_> {
 
 /// Puts bytes into the buffer, and erased ones behind them up to a whole program unit. How many there are then.
 pub(crate) fn pad(piece: &[u8], unit: usize, erased: u8, buffer: &mut [u8]) -> usize {
-    let padded = piece.len().next_multiple_of(unit);
+    // A unit is a power of two: with a mask nothing is divided, by a zero that would have to be looked for.
+    let padded = (piece.len() + unit - 1) & !(unit - 1);
     buffer.iter_mut().take(padded).for_each(|to| *to = erased);
     buffer.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
     padded

@@ -1,6 +1,6 @@
 //! Proof of a slot from the slot alone: envelope, image, and nothing behind the image.
 
-use ota_manifest::{Frame, FrameError, Order, Role, SecurityVersion};
+use ota_manifest::{Frame, FrameError, Role, SecurityVersion};
 use ota_verify::{
     AdmitError, Applicable, AuthError, DeviceState, Identity, ImageStream, ProofError, Trust, VerifiedImage,
 };
@@ -22,7 +22,7 @@ pub struct Policy<'t> {
     /// What the device is.
     pub identity: Identity,
     /// What its bootloader says about itself.
-    pub descriptor: BootDescriptor,
+    pub descriptor: &'t BootDescriptor,
 }
 
 /// Why a slot does not hold a bootable image.
@@ -50,6 +50,9 @@ pub enum SlotError {
     /// The work buffer is shorter than [`Layout::work_buffer`]. The caller's fault; the slot was not looked at.
     #[error("the work buffer is shorter than the layout's envelopes")]
     ShortBuffer,
+    /// An image that proves itself and is not the one that was to be staged. Nothing was recorded.
+    #[error("another image than the one that was to be staged")]
+    AnotherImage,
 }
 
 impl SlotError {
@@ -61,6 +64,7 @@ impl SlotError {
             Self::Frame(_) => 0x0102,
             Self::Tail => 0x0103,
             Self::ShortBuffer => 0x0104,
+            Self::AnotherImage => 0x0105,
             Self::Auth(error) => error.code(),
             Self::Admit(error) => error.code(),
             Self::Proof(error) => error.code(),
@@ -69,7 +73,7 @@ impl SlotError {
 
     /// Whether reading again could change the verdict.
     const fn may_be_a_misread(&self) -> bool {
-        !matches!(self, Self::Admit(_) | Self::ShortBuffer)
+        !matches!(self, Self::Admit(_) | Self::ShortBuffer | Self::AnotherImage)
     }
 }
 
@@ -84,7 +88,7 @@ impl SlotError {
 /// use ota_manifest::SecurityVersion;
 /// use ota_slots::{ProveSlot, Site, SlotError, SlotId, WORK_BUFFER, run_blocking};
 ///
-/// let prove = |slot| ProveSlot::new(&layout, &policy, Site::Slot(slot), None, SecurityVersion(0));
+/// let prove = |slot| ProveSlot::new(&layout, &policy, Site::Slot(slot), SecurityVersion(0));
 /// let mut buffer = [0; WORK_BUFFER];
 /// let a = run_blocking(prove(SlotId::A), &mut flash, &layout, &mut buffer, || ());
 /// assert_eq!(a.unwrap().size(), 5000);
@@ -97,31 +101,27 @@ pub struct ProveSlot<'a> {
     layout: &'a Layout,
     policy: &'a Policy<'a>,
     site: Site,
-    running: Option<Order>,
     floor: SecurityVersion,
     tries: u8,
     /// What has been fed so far; `None` while the envelope is read.
     stream: Option<ImageStream>,
-    /// First byte of the piece that is read, and its length.
+    /// First byte of the piece that is read, its length, and the end of the image's last page.
     at: u32,
     piece: u32,
+    end: u32,
 }
 
 type Verdict = Result<VerifiedImage, SlotError>;
 
 impl<'a> ProveSlot<'a> {
-    /// Prepares to prove what is at `site`.
+    /// Prepares to prove what is at `site`; `floor` is the anti-rollback floor.
     ///
-    /// `running` is the order it has to be above, if it matters; `floor` the anti-rollback floor.
+    /// Whether it is newer than what runs is no part of the proof: that is decided before the download, of the manifest that
+    /// [`App::begin`](crate::App::begin) names and [`App::finish`](crate::App::finish) insists on; and where what ran is gone
+    /// nobody could tell.
     #[must_use]
-    pub const fn new(
-        layout: &'a Layout,
-        policy: &'a Policy<'a>,
-        site: Site,
-        running: Option<Order>,
-        floor: SecurityVersion,
-    ) -> Self {
-        Self { layout, policy, site, running, floor, tries: 0, stream: None, at: 0, piece: 0 }
+    pub const fn new(layout: &'a Layout, policy: &'a Policy<'a>, site: Site, floor: SecurityVersion) -> Self {
+        Self { layout, policy, site, floor, tries: 0, stream: None, at: 0, piece: 0, end: 0 }
     }
 
     fn begin(&mut self) -> Step<Verdict> {
@@ -143,7 +143,7 @@ impl<'a> ProveSlot<'a> {
         let authentic = self.policy.trust.authenticate(frame, Role::Release).map_err(SlotError::Auth)?;
         let state = DeviceState {
             identity: self.policy.identity,
-            running: self.running,
+            running: None,
             // Time is never looked at when a slot is proven: a bootloader has no clock it may believe.
             now: None,
             floor: self.floor,
@@ -157,10 +157,7 @@ impl<'a> ProveSlot<'a> {
 
     /// Reads on to the end of the image's last page: what follows the image there must be erased.
     fn read_piece(&mut self) -> Step<Verdict> {
-        let slot = self.site.slot();
-        let size = self.stream.as_ref().map_or(0, ImageStream::size);
-        let end = round_up(size, self.layout.geometry(slot).erase_page);
-        self.piece = end.saturating_sub(self.at).min(PIECE);
+        self.piece = self.end.saturating_sub(self.at).min(PIECE);
         if self.piece == 0 {
             return match self.stream.take().map(ImageStream::finish) {
                 Some(Ok(image)) => Step::Done(Ok(image)),
@@ -169,23 +166,24 @@ impl<'a> ProveSlot<'a> {
             };
         }
         let start = self.layout.image_offset(self.site).saturating_add(self.at);
-        Step::Op(Op::Read { at: Place::Slot(slot, start), from: 0, to: self.piece as usize })
+        Step::Op(Op::Read { at: Place::Slot(self.site.slot(), start), from: 0, to: self.piece as usize })
     }
 
     fn take_piece(&mut self, buffer: &[u8]) -> Result<(), SlotError> {
-        let bytes = buffer.get(..self.piece as usize).unwrap_or(buffer);
+        let geometry = self.layout.geometry(self.site.slot());
         if let Some(stream) = &mut self.stream {
+            let bytes = buffer.get(..self.piece as usize).unwrap_or(buffer);
             let left = stream.size().saturating_sub(self.at) as usize;
             let (image, tail) = bytes.split_at(left.min(bytes.len()));
             stream.update(image);
-            let erased = self.layout.geometry(self.site.slot()).erased;
-            if tail.iter().any(|byte| *byte != erased) {
+            if tail.iter().any(|byte| *byte != geometry.erased) {
                 return Err(SlotError::Tail);
             }
         } else {
             let envelope = buffer.get(..self.layout.envelope_limit()).unwrap_or(buffer);
-            self.stream = Some(self.admit(envelope)?.into_stream());
-            (self.at, self.piece) = (0, 0);
+            let stream = self.admit(envelope)?.into_stream();
+            (self.at, self.piece, self.end) = (0, 0, round_up(stream.size(), geometry.erase_page));
+            self.stream = Some(stream);
         }
         self.at = self.at.saturating_add(self.piece);
         Ok(())

@@ -105,7 +105,7 @@ impl<'a> Provision<'a> {
             ),
             _ => {
                 let floor = SecurityVersion(0);
-                Doing::Proving(ProveSlot::new(self.layout, self.policy, Site::Slot(self.slot), None, floor))
+                Doing::Proving(ProveSlot::new(self.layout, self.policy, Site::Slot(self.slot), floor))
             }
         })
     }

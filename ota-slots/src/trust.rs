@@ -57,13 +57,15 @@ impl Guard {
         layout: &Layout,
     ) -> Result<ReadTrust<'m>, TrustMemoryError> {
         let copy = layout.kept_trust().map_or(0, |region| region.len / 2);
-        let places = if self.kept.copy == 0 { [0, copy] } else { [copy, 0] };
+        let (place, after) = if self.kept.copy == 0 { (0, copy) } else { (copy, 0) };
         let is_there = self.kept.version > 0 && copy > 0;
-        let places = if is_there { places.map(Some) } else { [None, None] };
         let len = if is_there { usize::from(self.kept.len) } else { 0 };
         // What another bootloader has adopted may be longer.
         TrustMemoryError::check(memory.len(), layout.trust_limit().max(len))?;
-        Ok(ReadTrust { name: self.kept.name, len, places, read: None, memory })
+        let copies = if is_there { 2 } else { 0 };
+        let name = self.kept.name;
+        // Before the first is tried they change places.
+        Ok(ReadTrust { name, len, place: after, after: place, copies, tried: 0, read: 0, memory })
     }
 
     /// Reads what the application has put into the inbox into `memory`; ends in its length, or `None` if it is not a
@@ -89,31 +91,31 @@ impl Guard {
 pub struct ReadTrust<'m> {
     name: [u8; 8],
     len: usize,
-    /// Copies still to be tried.
-    places: [Option<u32>; 2],
-    /// Bytes read of the one that is being tried.
-    read: Option<usize>,
+    /// Where the copy lies that is being tried, and the other one.
+    place: u32,
+    after: u32,
+    /// Copies that there are, and that have been tried.
+    copies: u8,
+    tried: u8,
+    /// Bytes read of this one.
+    read: usize,
     memory: &'m mut [u8],
 }
 
 impl ReadTrust<'_> {
     fn next_copy(&mut self) -> Step<Option<usize>> {
-        let [next, after] = self.places;
-        if next.is_none() {
+        if self.tried == self.copies {
             return Step::Done(None);
         }
-        match self.read {
-            None => self.read = Some(0),
-            Some(_) => (self.places, self.read) = ([after, None], Some(0)),
-        }
+        (self.place, self.after) = (self.after, self.place);
+        (self.tried, self.read) = (self.tried + 1, 0);
         self.read_piece()
     }
 
     fn read_piece(&mut self) -> Step<Option<usize>> {
-        let ([Some(at), _], Some(read)) = (self.places, self.read) else { return Step::Done(None) };
-        let piece = (self.len - read).min(PIECE);
+        let piece = (self.len - self.read).min(PIECE);
         if piece > 0 {
-            return read_at(Place::Trust(at), read, piece);
+            return read_at(Place::Trust(self.place), self.read, piece);
         }
         if self.memory.get(..self.len).is_some_and(|bytes| name(bytes) == self.name) {
             return Step::Done(Some(self.len));
@@ -126,13 +128,11 @@ impl Machine for ReadTrust<'_> {
     type Output = Option<usize>;
 
     fn resume(&mut self, buffer: &mut [u8], last: Outcome) -> Step<Self::Output> {
-        match (self.read, last) {
-            (None, _) | (_, Err(_)) => self.next_copy(),
-            (Some(read), Ok(())) => {
-                self.read = Some(take(self.memory, read, self.len, buffer));
-                self.read_piece()
-            }
+        if self.tried == 0 || last.is_err() {
+            return self.next_copy();
         }
+        self.read = take(self.memory, self.read, self.len, buffer);
+        self.read_piece()
     }
 }
 
@@ -189,9 +189,9 @@ fn read_at<T>(start: Place, offset: usize, len: usize) -> Step<T> {
     Step::Op(Op::Read { at, from: 0, to: to_read(len) })
 }
 
-/// Whole units of any flash.
+/// Whole units of any flash; `len` is at most [`PIECE`].
 const fn to_read(len: usize) -> usize {
-    let whole = len.next_multiple_of(32);
+    let whole = (len + 31) & !31;
     if whole < PIECE { whole } else { PIECE }
 }
 
@@ -266,7 +266,7 @@ impl<'a> Adopt<'a> {
         let copy = if guard.kept.version > 0 { 1 - guard.kept.copy.min(1) } else { 0 };
         let kept = Kept { version: successor.version(), len, copy, copies: 1, name: name(envelope) };
         let floor = guard.floor().max(handover.floor());
-        let prove = ProveSlot::new(layout, policy, Site::Slot(handover.slot()), None, floor);
+        let prove = ProveSlot::new(layout, policy, Site::Slot(handover.slot()), floor);
         let keep = Keep::new(layout, guard, envelope, (kept, floor), Doing::Erasing);
         Ok(Self { running: handover.image().manifest_id(), prove: Some(prove), keep })
     }
@@ -328,6 +328,11 @@ struct Keep<'a> {
     kept: Kept,
     floor: SecurityVersion,
     copy: Copy,
+    /// Where this copy lies, and the other one.
+    start: u32,
+    other: u32,
+    /// Bytes of each.
+    half: u32,
     doing: Doing,
     /// Bytes of the copy that this has been done to.
     done: usize,
@@ -362,19 +367,33 @@ impl<'a> Keep<'a> {
         (kept, floor): (Kept, SecurityVersion),
         doing: Doing,
     ) -> Self {
-        let copy = Copy::First;
-        Self { layout, guard, envelope, kept, floor, copy, doing, done: 0, piece: 0, append: None }
+        let half = layout.kept_trust().map_or(0, |region| region.len / 2);
+        let (start, other) = if kept.copy == 1 { (half, 0) } else { (0, half) };
+        Self {
+            layout,
+            guard,
+            envelope,
+            kept,
+            floor,
+            copy: Copy::First,
+            start,
+            other,
+            half,
+            doing,
+            done: 0,
+            piece: 0,
+            append: None,
+        }
     }
 
-    /// Where a copy lies, and the bytes that are its.
-    fn place(&self) -> (Place, usize) {
-        let half = self.layout.kept_trust().map_or(0, |region| region.len / 2);
-        let second = (self.kept.copy == 1) == (self.copy == Copy::First);
-        (Place::Trust(if second { half } else { 0 }), half as usize)
+    fn begin(&mut self, doing: Doing) {
+        (self.doing, self.done, self.piece) = (doing, 0, 0);
     }
 
-    fn begin(&mut self, copy: Copy, doing: Doing) {
-        (self.copy, self.doing, self.done, self.piece) = (copy, doing, 0, 0);
+    fn begin_second(&mut self) {
+        self.copy = Copy::Second;
+        (self.start, self.other) = (self.other, self.start);
+        self.begin(Doing::Erasing);
     }
 
     /// Takes in how the last operation went.
@@ -385,7 +404,7 @@ impl<'a> Keep<'a> {
         self.done += piece;
         match self.doing {
             Doing::Looking if !is_right => {
-                self.begin(Copy::First, Doing::Erasing);
+                self.begin(Doing::Erasing);
                 Ok(())
             }
             Doing::ReadingBack if !is_right => {
@@ -398,27 +417,27 @@ impl<'a> Keep<'a> {
     /// What is next for this copy; `None` once its cell is to be written.
     fn go_on(&mut self, buffer: &mut [u8]) -> Option<Op> {
         loop {
-            let (start, half) = self.place();
-            let geometry = geometry(self.layout, start);
-            let at = start.plus(u32::try_from(self.done).unwrap_or(u32::MAX));
+            let done = u32::try_from(self.done).unwrap_or(u32::MAX);
+            let at = Place::Trust(self.start.saturating_add(done));
+            let geometry = geometry(self.layout, at);
             let rest = self.envelope.get(self.done..).unwrap_or(&[]);
             let piece = rest.get(..PIECE).unwrap_or(rest);
             self.piece = piece.len();
             match self.doing {
-                Doing::Erasing if self.done < half => {
+                Doing::Erasing if done < self.half => {
                     self.piece = geometry.erase_page as usize;
                     return Some(Op::Erase { at });
                 }
-                Doing::Erasing => self.begin(self.copy, Doing::Writing),
+                Doing::Erasing => self.begin(Doing::Writing),
                 Doing::Writing if !piece.is_empty() => {
                     let to = pad(piece, geometry.write_size as usize, geometry.erased, buffer);
                     return Some(Op::Write { at, from: 0, to });
                 }
-                Doing::Writing => self.begin(self.copy, Doing::ReadingBack),
+                Doing::Writing => self.begin(Doing::ReadingBack),
                 Doing::Looking | Doing::ReadingBack if !piece.is_empty() => {
                     return Some(Op::Read { at, from: 0, to: to_read(piece.len()) });
                 }
-                Doing::Looking => self.begin(Copy::Second, Doing::Erasing),
+                Doing::Looking => self.begin_second(),
                 Doing::ReadingBack => return None,
             }
         }
@@ -440,7 +459,7 @@ impl<'a> Keep<'a> {
         if self.copy == Copy::Second {
             return Ok(None);
         }
-        self.begin(Copy::Second, Doing::Erasing);
+        self.begin_second();
         Ok(Some(()))
     }
 }

@@ -4,9 +4,12 @@ mod common;
 
 use common::{Device, Ended, Firmware};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
-use ota_manifest::{ResetCause, Role};
+use ota_manifest::{Frame, ResetCause, Role};
 use ota_slots::sim::{Lab, LabFlash};
-use ota_slots::{Boot, Policy, Provision, Recovery, SlotError, SlotId, Strategy, WORK_BUFFER, run_blocking};
+use ota_slots::{
+    Boot, FinishError, Opened, Policy, Provision, Recovery, Site, SlotError, SlotId, Strategy, WORK_BUFFER,
+    run_blocking,
+};
 use ota_verify::sign::{Signature, Signer, SignerError, cosign};
 use ota_verify::{AuthError, PublicKey, Tbs, Trust, TrustedKey};
 
@@ -95,6 +98,37 @@ fn staging_chip_that_lies_after_the_proof_runs_nothing_that_is_not_signed() {
         }
         assert!(ends[1] > 0, "{strategy:?}: no lie was survived");
     }
+}
+
+#[test]
+fn signed_image_that_is_slipped_in_before_the_slot_is_proven_is_not_staged() {
+    let lab = Lab::new();
+    let (layout, policy) = (lab.layout(), lab.policy());
+    let mut flash = lab.provisioned(&lab.release(1, 3000));
+    let [admitted, slipped] = [2, 3].map(|number| lab.release(number, 2048));
+    let mut buffer = [0; WORK_BUFFER];
+    let open = Opened::open(&layout, &policy, SlotId::A);
+    let opened = run_blocking(open, &mut flash, &layout, &mut buffer, || ()).unwrap();
+    let Opened::Confirmed(mut app) = opened else { panic!("release 1 is confirmed") };
+
+    let frame = Frame::parse(&admitted.envelope).unwrap();
+    let update = policy.trust.authenticate(frame, Role::Release).unwrap().admit(&app.device_state()).unwrap();
+    let begin = app.begin(&update, &admitted.envelope).unwrap();
+    let staging = run_blocking(begin, &mut flash, &layout, &mut buffer, || ()).unwrap();
+    // Both are signed, for this device, and newer than what runs.
+    let region = layout.slot(SlotId::B).region;
+    let envelope = region.start + layout.envelope_offset(Site::Slot(SlotId::B));
+    let padded = [&slipped.envelope[..], &[0xFF; 3]].concat();
+    flash.erase(region.start, region.start + region.len).unwrap();
+    flash.write(region.start, &slipped.for_slot(SlotId::B).image).unwrap();
+    flash.write(envelope, &padded[..padded.len() / 4 * 4]).unwrap();
+
+    let finished = run_blocking(app.finish(&staging), &mut flash, &layout, &mut buffer, || ());
+    assert_eq!(finished.err(), Some(FinishError::Slot(SlotError::AnotherImage)));
+    let open = Opened::open(&layout, &policy, SlotId::A);
+    let reopened = run_blocking(open, &mut flash, &layout, &mut buffer, || ()).unwrap();
+    let Opened::Confirmed(app) = reopened else { panic!("release 1 runs on") };
+    assert_eq!(app.order().sequence, 1);
 }
 
 struct Operator(ed25519_dalek::SigningKey);

@@ -87,11 +87,8 @@ fn policy(layout: &Layout) -> Policy<'static> {
     ];
     let trust = Trust::pinned(Box::leak(Box::new(keys)));
     let algorithms = AlgSet::ED25519.with(Alg::Lms);
-    Policy {
-        trust,
-        descriptor: BootDescriptor::new(1, algorithms, layout, trust.digest()),
-        ..Lab::new().policy()
-    }
+    let descriptor = BootDescriptor::new(1, algorithms, layout, trust.digest());
+    Policy { trust, descriptor: Box::leak(Box::new(descriptor)), ..Lab::new().policy() }
 }
 
 /// A release signed by the pinned release key and by the next one.

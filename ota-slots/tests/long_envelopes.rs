@@ -49,7 +49,7 @@ fn layout(strategy: Strategy, limit: usize) -> Layout {
 fn policy(layout: &Layout) -> Policy<'static> {
     let trust = Trust::pinned(&KEYS);
     let descriptor = BootDescriptor::new(1, AlgSet::NONE.with(Alg::Lms), layout, trust.digest());
-    Policy { trust, descriptor, ..Lab::new().policy() }
+    Policy { trust, descriptor: Box::leak(Box::new(descriptor)), ..Lab::new().policy() }
 }
 
 /// A release whose envelope is exactly `len` bytes long.
@@ -167,7 +167,7 @@ mod lives {
         for byte in 0..LIMIT {
             let mut flash = device.flash.clone();
             flash.flip(8 * (start + byte) + byte % 8);
-            let prove = ProveSlot::new(&layout, &policy, Site::Slot(SlotId::A), None, SecurityVersion(0));
+            let prove = ProveSlot::new(&layout, &policy, Site::Slot(SlotId::A), SecurityVersion(0));
             let proven = run_blocking(prove, &mut flash, &layout, &mut [0; LIMIT], || ());
             assert!(matches!(proven, Err(SlotError::Frame(_) | SlotError::Auth(_))), "{byte}: {proven:?}");
         }
@@ -258,7 +258,7 @@ mod limits {
         let mut device = device(Strategy::DirectXip, Firmware::Healthy, 1);
         let (layout, policy, mut short) = (device.layout, device.policy, [0; WORK_BUFFER]);
         assert_eq!(layout.work_buffer(), LIMIT);
-        let prove = ProveSlot::new(&layout, &policy, Site::Slot(SlotId::A), None, SecurityVersion(0));
+        let prove = ProveSlot::new(&layout, &policy, Site::Slot(SlotId::A), SecurityVersion(0));
         let proven = run_blocking(prove, &mut device.flash, &layout, &mut short, || ());
         assert_eq!(proven.err().map(|error| (error, error.code())), Some((SlotError::ShortBuffer, 0x0104)));
         let open = Opened::open(&layout, &policy, SlotId::A);

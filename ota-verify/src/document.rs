@@ -10,15 +10,12 @@
 use core::fmt;
 
 use ota_manifest::{
-    Digest, DocumentKey, Frame, Kind, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, Role,
-    SignatureEntry, TrustDocument,
+    Alg, Digest, DocumentKey, Frame, Kind, MAX_TRUST_ENVELOPE, MAX_TRUST_ENVELOPE_POST_QUANTUM, Role,
+    TrustDocument,
 };
 
-use crate::key::key_id;
 use crate::tally::Shortfall;
-use crate::{
-    AlgSet, KeyAlgorithm, Sha256, SignatureRefused, Tbs, Trust, TrustError, TrustTerms, frame_digest,
-};
+use crate::{AlgSet, KeyAlgorithm, Trust, TrustError, TrustTerms, frame_digest};
 
 /// A trust document that takes the place of the trust in force.
 ///
@@ -64,10 +61,7 @@ impl<'a> AuthenticTrust<'a> {
         algorithms: &'a [&'a dyn KeyAlgorithm],
     ) -> Result<Self, TrustError> {
         check_frame(&frame)?;
-        let adopted = Self::read(&frame, algorithms)?;
-        check_newer(pinned.version(), adopted.version())?;
-        adopted.check_own_roots(&frame)?;
-        Ok(adopted)
+        Self::read(&frame, algorithms, &|adopted| check_newer(pinned.version(), adopted.version()))
     }
 
     /// The document.
@@ -99,8 +93,12 @@ impl<'a> AuthenticTrust<'a> {
         &self.terms
     }
 
-    /// Not yet believed; the callers see to that.
-    fn read(frame: &Frame<'a>, algorithms: &'a [&'a dyn KeyAlgorithm]) -> Result<Self, TrustError> {
+    /// Reads a document that whoever calls has a reason to believe, if it `follows` and its own roots have signed it.
+    fn read(
+        frame: &Frame<'a>,
+        algorithms: &'a [&'a dyn KeyAlgorithm],
+        follows: &dyn Fn(&Self) -> Result<(), TrustError>,
+    ) -> Result<Self, TrustError> {
         let document = TrustDocument::decode_unauthenticated(frame.payload_unauthenticated())
             .map_err(TrustError::Malformed)?;
         if let Some(extension) = document.extensions.iter().find(|extension| extension.critical) {
@@ -108,20 +106,17 @@ impl<'a> AuthenticTrust<'a> {
         }
         let TrustDocument { version, epoch, min_order, thresholds, hybrid, .. } = document;
         let terms = TrustTerms { version, epoch, min_order, thresholds, hybrid };
-        Ok(Self {
+        let read = Self {
             document,
             terms,
             algorithms,
             content: frame_digest(frame),
             encoded_len: frame.encoded_len(),
-        })
-    }
-
-    fn check_own_roots(&self, frame: &Frame<'_>) -> Result<(), TrustError> {
-        signed_by_roots(&Trust::documented(self), frame, |found, needed| TrustError::NotByNewRoots {
-            found,
-            needed,
-        })
+        };
+        follows(&read)?;
+        let too_few = |found, needed| TrustError::NotByNewRoots { found, needed };
+        signed_by_roots(&Trust::documented(&read), frame, too_few)?;
+        Ok(read)
     }
 }
 
@@ -181,14 +176,12 @@ impl Trust<'_> {
         algorithms: &'a [&'a dyn KeyAlgorithm],
     ) -> Result<AuthenticTrust<'a>, TrustError> {
         self.check_roots(&frame)?;
-        let adopted = AuthenticTrust::read(&frame, algorithms)?;
-        self.check_next(adopted.version())?;
-        // What has been withdrawn, and what has been opened, stays so.
-        if adopted.terms.epoch < self.epoch() || adopted.terms.min_order < self.min_order() {
-            return Err(TrustError::Lowered);
-        }
-        adopted.check_own_roots(&frame)?;
-        Ok(adopted)
+        AuthenticTrust::read(&frame, algorithms, &|adopted| {
+            self.check_next(adopted.version())?;
+            // What has been withdrawn, and what has been opened, stays so.
+            let lowered = adopted.terms.epoch < self.epoch() || adopted.terms.min_order < self.min_order();
+            if lowered { Err(TrustError::Lowered) } else { Ok(()) }
+        })
     }
 
     /// Whether the owners of this trust say that `frame` is what follows it, so that it is worth a place in flash and a reset.
@@ -247,38 +240,19 @@ fn signed_by_roots(
 
 /// Keys that are not known when firmware is built. Not `Debug`: the table of functions would link all of formatting.
 pub(crate) trait KeySource: Sync {
-    /// As [`Trust::digest`] says; `hash` has the terms.
-    fn digest(&self, hash: Sha256) -> Digest;
+    /// The key at this place of the list.
+    fn key(&self, index: usize) -> Option<DocumentKey<'_>>;
 
-    /// The verdict of the key that `entry` names; `None` if there is no such key in `role`, or no algorithm for it.
-    fn verify(
-        &self,
-        role: Role,
-        entry: &SignatureEntry<'_>,
-        tbs: &Tbs,
-    ) -> Option<Result<(), SignatureRefused>>;
+    /// What checks signatures of `alg`, if there is such a thing here.
+    fn algorithm(&self, alg: Alg) -> Option<&dyn KeyAlgorithm>;
 }
 
 impl KeySource for AuthenticTrust<'_> {
-    fn digest(&self, mut hash: Sha256) -> Digest {
-        for key in self.document.keys.iter() {
-            hash.update(&[key.role as u8, key.alg as u8]);
-            hash.update(key_id(key.alg, key.bytes).as_bytes());
-        }
-        hash.finish()
+    fn key(&self, index: usize) -> Option<DocumentKey<'_>> {
+        self.document.keys.iter().nth(index)
     }
 
-    fn verify(
-        &self,
-        role: Role,
-        entry: &SignatureEntry<'_>,
-        tbs: &Tbs,
-    ) -> Option<Result<(), SignatureRefused>> {
-        let named = |key: &DocumentKey<'_>| {
-            key.role == role && key.alg == entry.alg && key_id(key.alg, key.bytes) == entry.key_id
-        };
-        let key = self.document.keys.iter().find(named)?;
-        let algorithm = self.algorithms.iter().find(|algorithm| algorithm.alg() == key.alg)?;
-        Some(algorithm.verify(key.bytes, tbs, entry.bytes))
+    fn algorithm(&self, alg: Alg) -> Option<&dyn KeyAlgorithm> {
+        self.algorithms.iter().find(|algorithm| algorithm.alg() == alg).copied()
     }
 }

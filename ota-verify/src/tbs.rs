@@ -31,8 +31,15 @@ impl Tbs {
     pub fn new(kind: Kind, alg: Alg, role: Role, content: &Digest) -> Self {
         let mut bytes = [0; Self::LEN];
         let numbers = [kind as u8, FORMAT, alg as u8, role as u8];
-        let fields = DOMAIN.iter().chain(&numbers).chain(content.as_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(byte, field)| *byte = *field);
+        if let Some(to) = bytes.first_chunk_mut() {
+            *to = DOMAIN;
+        }
+        if let Some(to) = bytes.get_mut(12..).and_then(<[u8]>::first_chunk_mut) {
+            *to = numbers;
+        }
+        if let Some(to) = bytes.last_chunk_mut() {
+            *to = *content.as_bytes();
+        }
         Self(bytes)
     }
 

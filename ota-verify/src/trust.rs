@@ -2,9 +2,12 @@
 
 use core::fmt;
 
-use ota_manifest::{Digest, Frame, Kind, Manifest, Order, Role, Roles, SignatureEntry, Thresholds};
+use ota_manifest::{
+    Alg, Digest, DocumentKey, Frame, KeyId, Kind, Manifest, Order, Role, Roles, SignatureEntry, Thresholds,
+};
 
 use crate::document::KeySource;
+use crate::key::key_id;
 use crate::tally::{Quorum, Shortfall, Tally};
 use crate::{
     AlgSet, AuthError, Authentic, AuthenticTrust, Hardened, Sha256, SignatureRefused, Tbs, VerifyKey,
@@ -179,13 +182,17 @@ impl<'k> Trust<'k> {
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();
         self.terms.hash(&mut hash);
-        let keys = match self.keys {
-            Keys::Pinned(keys) => keys,
-            Keys::Document(source) => return source.digest(hash),
+        let mut take = |role: Role, alg: Alg, id: KeyId| {
+            hash.update(&[role as u8, alg as u8]);
+            hash.update(id.as_bytes());
         };
-        for trusted in keys {
-            hash.update(&[trusted.role as u8, trusted.key.alg() as u8]);
-            hash.update(trusted.key.key_id().as_bytes());
+        match self.keys {
+            Keys::Pinned(keys) => {
+                keys.iter().for_each(|trusted| take(trusted.role, trusted.key.alg(), trusted.key.key_id()));
+            }
+            Keys::Document(source) => (0..)
+                .map_while(|index| source.key(index))
+                .for_each(|key| take(key.role, key.alg, key_id(key.alg, key.bytes))),
         }
         hash.finish()
     }
@@ -265,7 +272,13 @@ impl<'k> Trust<'k> {
     ) -> Option<Result<(), SignatureRefused>> {
         let keys = match self.keys {
             Keys::Pinned(keys) => keys,
-            Keys::Document(source) => return source.verify(role, entry, tbs),
+            Keys::Document(source) => {
+                let named = |key: &DocumentKey<'_>| {
+                    key.role == role && key.alg == entry.alg && key_id(key.alg, key.bytes) == entry.key_id
+                };
+                let key = (0..).map_while(|index| source.key(index)).find(named)?;
+                return Some(source.algorithm(key.alg)?.verify(key.bytes, tbs, entry.bytes));
+            }
         };
         let named = |trusted: &&TrustedKey<'_>| {
             trusted.role == role && trusted.key.alg() == entry.alg && trusted.key.key_id() == entry.key_id

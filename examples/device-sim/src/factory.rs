@@ -72,7 +72,7 @@ impl Factory {
         let identity =
             Identity { vendor: vendor(), class: class(), hardware: HARDWARE, device: self.device_id()? };
         let descriptor = BootDescriptor::new(BOOTLOADER, ALGORITHMS, &LAYOUT, trust.digest());
-        Ok(Box::leak(Box::new(Policy { trust, identity, descriptor })))
+        Ok(Box::leak(Box::new(Policy { trust, identity, descriptor: Box::leak(Box::new(descriptor)) })))
     }
 
     fn trust(&self) -> Result<Trust<'static>> {

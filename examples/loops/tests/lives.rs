@@ -54,7 +54,7 @@ fn live_trusting(world: &World, session: Session, others: &[(Role, PublicKey)]) 
     let keys: Vec<_> = keys.iter().map(|(role, key)| TrustedKey::new(*role, key)).collect();
     let (layout, trust) = (lab.layout(), Trust::pinned(&keys));
     let descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, trust.digest());
-    let policy = Policy { trust, descriptor, ..lab.policy() };
+    let policy = Policy { trust, descriptor: &descriptor, ..lab.policy() };
     let mut flash = lab.provisioned(&lab.release(1, 3000));
     let mut cause = ResetCause::PowerOn;
     loop {

@@ -98,7 +98,7 @@ fn source(keys: &[(Role, PublicKey)]) -> String {
     let mut text = String::new();
     let mut list = String::new();
     for (number, (role, key)) in keys.iter().enumerate() {
-        let kind = if key.alg() == Alg::Lms { "LmsKey" } else { "Ed25519Key" };
+        let kind = if key.alg() == Alg::Lms { "ota_verify::LmsKey" } else { "ota_verify::Ed25519Key" };
         let bytes = key.as_bytes();
         writeln!(text, "static KEY_{number}: {kind} = {kind}::new({bytes:?});").expect("a string grows");
         writeln!(list, "    TrustedKey::new(Role::{role:?}, &KEY_{number}),").expect("a string grows");

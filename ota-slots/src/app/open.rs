@@ -27,7 +27,7 @@ pub struct Open<'a> {
 impl Open<'_> {
     /// Whether what is written here will be read as it is meant.
     fn agree(&self) -> Result<(), OpenError> {
-        let (descriptor, layout) = (&self.policy.descriptor, self.layout);
+        let (descriptor, layout) = (self.policy.descriptor, self.layout);
         let (envelope, trust) = (descriptor.envelope_limit(), descriptor.trust_limit());
         if (envelope, trust) != (layout.envelope_limit(), layout.trust_limit()) {
             return Err(OpenError::LimitsDiffer { envelope, trust });

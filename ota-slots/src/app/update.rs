@@ -3,7 +3,7 @@
 use core::num::NonZeroU8;
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use ota_manifest::Frame;
+use ota_manifest::{Frame, ManifestId};
 use ota_verify::{Applicable, VerifiedImage, manifest_id};
 
 use super::record::{Parts, Save};
@@ -13,7 +13,7 @@ use crate::op::{Machine, Outcome, Place, Step, drive};
 use crate::parts::{ErasePages, WriteBytes};
 use crate::prove::ProveSlot;
 use crate::staging::Staging;
-use crate::{JournalError, Layout, Site, SlotId, SlotState, Snapshot};
+use crate::{JournalError, Layout, Site, SlotError, SlotId, SlotState, Snapshot};
 
 /// The slot holds a proven image that the journal knows about: the only thing a boot can be requested for.
 ///
@@ -118,10 +118,10 @@ impl<'a> View<'a> {
     }
 
     fn finish<'m>(&'m mut self, staging: &Staging<'_>) -> Finish<'m, 'a> {
-        let (site, running) = (Site::Slot(staging.slot), Some(self.order()));
-        let prove = ProveSlot::new(self.layout, self.policy, site, running, self.snapshot.floor());
-        let layout = self.layout;
-        Finish { layout, app: self.parts(), slot: staging.slot, doing: Finishing::Proving(prove) }
+        let (layout, site) = (self.layout, Site::Slot(staging.slot));
+        let prove = ProveSlot::new(layout, self.policy, site, self.snapshot.floor());
+        let (slot, id) = (staging.slot, staging.id);
+        Finish { layout, app: self.parts(), slot, id, doing: Finishing::Proving(prove) }
     }
 
     fn request_boot<'m>(
@@ -225,6 +225,9 @@ pub struct Finish<'m, 'a> {
     layout: &'a Layout,
     app: Parts<'m>,
     slot: SlotId,
+    /// What was admitted. Whoever can write the slot must not slip in another signed image, whose order and dependencies
+    /// nobody has looked at.
+    id: ManifestId,
     doing: Finishing<'a>,
 }
 
@@ -251,7 +254,8 @@ impl Machine for Finish<'_, '_> {
         let mut last = last;
         if let Finishing::Proving(prove) = &mut self.doing {
             match drive!(prove, buffer, last) {
-                Ok(image) => self.record(image),
+                Ok(image) if image.manifest_id() == self.id => self.record(image),
+                Ok(_) => return Step::Done(Err(SlotError::AnotherImage.into())),
                 Err(error) => return Step::Done(Err(error.into())),
             }
             last = Ok(());

@@ -90,6 +90,7 @@ impl Lab {
         let key = LabKey::seeded(KEY);
         let keys: &'static [TrustedKey<'static>] = Box::leak(Box::new([key.pinned(Role::Release)]));
         let trust = Trust::pinned(keys);
+        let descriptor = BootDescriptor::new(1, AlgSet::ED25519, &layout, trust.digest());
         let policy = Policy {
             trust,
             identity: Identity {
@@ -98,7 +99,7 @@ impl Lab {
                 hardware: 1,
                 device: DeviceId::new(*b"laboratory devic"),
             },
-            descriptor: BootDescriptor::new(1, AlgSet::ED25519, &layout, trust.digest()),
+            descriptor: Box::leak(Box::new(descriptor)),
         };
         Self { key, layout, policy }
     }

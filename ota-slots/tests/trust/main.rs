@@ -181,7 +181,7 @@ fn policy(layout: &Layout) -> Policy<'static> {
     let keys =
         [TrustedKey::new(Role::Root, leak(root(1))), TrustedKey::new(Role::Release, leak(release_key(1)))];
     let trust = Trust::pinned(Box::leak(Box::new(keys)));
-    let descriptor = BootDescriptor::new(1, AlgSet::ED25519, layout, trust.digest());
+    let descriptor = Box::leak(Box::new(BootDescriptor::new(1, AlgSet::ED25519, layout, trust.digest())));
     Policy { trust, identity: Lab::new().policy().identity, descriptor }
 }
 

@@ -1,8 +1,9 @@
 //! What a boot of the nRF52840 example's bootloader costs: instructions and stack, on the emulated chip.
 //!
 //! ```text
-//!   cargo run -p boot-cost -- keys FOLDER       public keys for OTA_KEYS; whose private halves everybody knows
-//!   cargo run -p boot-cost -- boot ELF          figures of the bootloader that was built with them, as JSON
+//!   cargo run -p boot-cost -- keys FOLDER       folders `ed25519` and `lms` of public keys for OTA_KEYS, whose private
+//!                                               halves everybody knows
+//!   cargo run -p boot-cost -- boot ELF          figures of a bootloader that was built with one of them, as JSON
 //! ```
 
 mod device;
@@ -11,7 +12,9 @@ use std::path::Path;
 use std::{env, fs};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use device::Profile;
 use emulator::{Machine, Program, ResetCause, Stop};
+use ota_slots::BootDescriptor;
 use ota_slots::sim::LabKey;
 use ota_verify::sign::Signer as _;
 use serde_json::json;
@@ -41,9 +44,14 @@ fn main() -> Result<()> {
 }
 
 fn write_keys(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    for (number, name) in (1..).zip(["release", "root", "freshness"]) {
-        fs::write(folder.join(name).with_extension("pub"), LabKey::seeded(number).public_key().to_string())?;
+    for profile in [Profile::ed25519(), Profile::lms()] {
+        let folder = folder.join(profile.name);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("release.pub"), profile.release_key().public_key().to_string())?;
+        if profile.has_documents {
+            fs::write(folder.join("root.pub"), LabKey::seeded(2).public_key().to_string())?;
+            fs::write(folder.join("freshness.pub"), LabKey::seeded(3).public_key().to_string())?;
+        }
     }
     Ok(())
 }
@@ -52,7 +60,8 @@ fn boot(elf: &Path) -> Result<()> {
     let elf = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let program = Program::read(&elf).map_err(|error| anyhow!("not a program: {error:?}"))?;
     let mut machine = Machine::new();
-    let image = device::running(IMAGE)?;
+    let profile = Profile::of(&descriptor(&program).context("no boot descriptor at its place")?)?;
+    let image = device::running(&profile, IMAGE)?;
     let loaded = machine.flash().load(0, &image).and_then(|()| machine.load(&program));
     loaded.map_err(|error| anyhow!("not a program for this chip's flash: {error:?}"))?;
     machine.power_on();
@@ -61,12 +70,21 @@ fn boot(elf: &Path) -> Result<()> {
     let last = costs.last().context("the bootloader never got to the image")?;
     let per_byte = f64::from(u32::try_from(last.instructions)?) / f64::from(IMAGE);
     let figures = json!({
-        "boot_proof_instructions_per_byte": (per_byte * 100.0).round() / 100.0,
-        "bootloader_partition_bytes": layout::BOOTLOADER.len,
-        "bootloader_ed25519_stack_bytes": costs.iter().map(|cost| cost.stack).max(),
+        "instructions_per_byte": (per_byte * 100.0).round() / 100.0,
+        "partition_bytes": layout::BOOTLOADER.len,
+        "stack_bytes": costs.iter().map(|cost| cost.stack).max(),
     });
     println!("{figures}");
     Ok(())
+}
+
+/// What the bootloader says about itself.
+fn descriptor(program: &Program) -> Option<BootDescriptor> {
+    let segments = program.segments().iter();
+    let bytes = segments.filter_map(|(start, bytes)| {
+        bytes.get(usize::try_from(layout::DESCRIPTOR.checked_sub(*start)?).ok()?..)?.first_chunk()
+    });
+    bytes.filter_map(BootDescriptor::parse).next()
 }
 
 /// Until the image runs; `None` if the chip was set up, which ends in a reset.

@@ -246,7 +246,7 @@ mod board {
             device: DeviceId::new([3; 16]),
         },
         // A build script computes the digest.
-        descriptor: BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([9; 32])),
+        descriptor: &BootDescriptor::new(1, AlgSet::ED25519, &LAYOUT, Digest::new([9; 32])),
     };
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn proof(buffer: &mut [u8; ota_slots::WORK_BUFFER]) {
     use ota_slots::{ProveSlot, Site, SlotId, run_blocking};
 
     let site = black_box(Site::Slot(SlotId::A));
-    let prove = ProveSlot::new(&LAYOUT, &POLICY, site, None, SecurityVersion(black_box(0)));
+    let prove = ProveSlot::new(&LAYOUT, &POLICY, site, SecurityVersion(black_box(0)));
     let _ = black_box(run_blocking(prove, &mut Flash, &LAYOUT, buffer, || ()));
 }
 

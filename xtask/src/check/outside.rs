@@ -57,7 +57,8 @@ pub(super) fn loops(workspace: &Workspace) -> Result<()> {
     cargo(workspace, LOOPS, &["test", "--locked"]).run()
 }
 
-/// Lints and builds the firmware, as a user does. Its tests are those of `board-proof`, in the root's workspace.
+/// Lints and builds the firmware, as a user does, and runs the examples of its layout. Its tests are those of `board-proof`, in
+/// the root's workspace.
 pub(super) fn nrf52840(workspace: &Workspace) -> Result<()> {
     for features in FIRMWARE {
         cargo(workspace, NRF52840, &["clippy", "--release", "--locked", "--package", "app"])
@@ -66,6 +67,8 @@ pub(super) fn nrf52840(workspace: &Workspace) -> Result<()> {
     }
     let lints = cargo(workspace, NRF52840, &["clippy", "--release", "--locked"]);
     lints.args(["--", "-D", "warnings"]).run()?;
+    cargo(workspace, NRF52840, &["test", "--locked", "--package", "layout", "--target", "host-tuple"])
+        .run()?;
     cargo(workspace, NRF52840, &["build", "--release", "--locked"]).run()
 }
 

@@ -29,6 +29,7 @@ use embassy_time::Timer;
 use memory::{MEMORY, RINGS};
 use ota_agent::self_test::Watchdog as _;
 use ota_slots::OpenError;
+use small_mem as _;
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {

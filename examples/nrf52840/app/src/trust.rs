@@ -24,7 +24,10 @@ pub(crate) fn adopted<'m>(
 }
 
 /// What images are held against.
-pub(crate) fn policy<'k>(adopted: Option<&'k AuthenticTrust<'k>>, descriptor: BootDescriptor) -> Policy<'k> {
+pub(crate) fn policy<'k>(
+    adopted: Option<&'k AuthenticTrust<'k>>,
+    descriptor: &'k BootDescriptor,
+) -> Policy<'k> {
     let trust = adopted.map_or(Trust::pinned(&KEYS), Trust::documented);
     Policy { trust, identity: layout::identity(serial_number()), descriptor }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(board: &mut Board, memory: &mut Memory) -> Result<Infall
     let Board { bench, line, random, lights, bus } = board;
     let descriptor = bench.descriptor().ok_or(OpenError::BootloaderDisagrees)?;
     let adopted = trust::adopted(bench, &mut memory.work, &mut memory.trust);
-    let policy = trust::policy(adopted.as_ref(), descriptor);
+    let policy = trust::policy(adopted.as_ref(), &descriptor);
     let (slots, report) = bench.open(&policy, SLOT, &mut memory.work)?;
     lights.trial(report.started == Started::Trial);
 

@@ -17,13 +17,14 @@ pub struct Change {
 }
 
 /// What the firmware is made of, below the root; the crates first.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "ota-manifest",
     "ota-verify",
     "ota-slots",
     "ota-agent",
     "examples/nrf52840/.cargo",
     "examples/nrf52840/layout",
+    "examples/nrf52840/small-mem",
     "examples/nrf52840/bootloader",
     "examples/nrf52840/app",
 ];

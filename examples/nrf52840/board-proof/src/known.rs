@@ -8,7 +8,7 @@ use emulator::Machine;
 const KNOWN: [(RangeInclusive<u32>, &str); 2] = [
     (
         0x4000_0558..=0x4000_0558,
-        "APPROTECT.DISABLE: the drivers leave the port to the debugger as UICR has it",
+        "APPROTECT.DISABLE: bootloader and drivers leave the port to the debugger as UICR has it",
     ),
     (0x4000_C520..=0x4000_C570, "TEMP's trims: the drivers copy them from FICR (erratum 66)"),
 ];

@@ -28,7 +28,7 @@ struct Options {
     #[arg(long, default_value_t = 4)]
     records: u64,
     /// Lives with two cuts, in each story.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 60)]
     doubles: usize,
     /// Chooses the bits that are torn.
     #[arg(long, default_value_t = 1)]

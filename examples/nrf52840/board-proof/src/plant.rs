@@ -27,7 +27,7 @@ impl Plant {
         let (each, records) = match self {
             Self::Proof => (16, 0),
             // One in four of such bits shows it, at one of the records.
-            Self::Affirm => (usize::MAX, 16),
+            Self::Affirm => (usize::MAX, 8),
         };
         Plan { each, words: usize::MAX, records, doubles: 0, seed: 7 }
     }

@@ -2,8 +2,8 @@
 
 use embassy_nrf::gpio::{Level, Output, OutputDrive};
 use embassy_nrf::nvmc::Nvmc;
-use embassy_nrf::pac;
 use embassy_nrf::wdt::{self, Watchdog, WatchdogHandle};
+use embassy_nrf::{Peripherals, pac};
 use ota_manifest::ResetCause;
 use ota_slots::Region;
 
@@ -24,7 +24,13 @@ impl Board {
     /// Starts the chip. A watchdog that runs already has little left: it is fed before anything else.
     pub(crate) fn start() -> Self {
         pac::WDT.rr(0).write(|w| w.set_rr(pac::wdt::vals::Rr::Reload));
-        let peripherals = embassy_nrf::init(embassy_nrf::config::Config::default());
+        // With UICR.APPROTECT as `provision` writes it. Otherwise the chip keeps debuggers out until an application lets them
+        // in, and there may be none to run.
+        pac::APPROTECT.disable().write(|w| w.set_disable(pac::approtect::vals::Disable::SwDisable));
+        // Not by `embassy_nrf::init`: it writes UICR, resets, and starts the timer of whoever else is built beside this.
+        // SAFETY: `main` calls this function once, at its start, and nothing else in this program makes peripherals.
+        #[expect(unsafe_code, reason = "the safe way to them is `init`")]
+        let peripherals = unsafe { Peripherals::steal() };
         let cause = take_reset_cause();
         let mut config = wdt::Config::default();
         config.timeout_ticks = layout::WATCHDOG_TICKS;

@@ -23,10 +23,8 @@ use cortex_m_rt::entry;
 use layout::{ALGORITHM_SET, BOOTLOADER_VERSION, KEYS, KEYS_DIGEST, LAYOUT};
 use ota_slots::{BootDescriptor, Machine, Policy, run_blocking};
 use ota_verify::{Identity, Trust};
+use small_mem as _;
 use trust::{Documents, NO_DOCUMENTS};
-
-const DESCRIPTOR: BootDescriptor =
-    BootDescriptor::new(BOOTLOADER_VERSION, ALGORITHM_SET, &LAYOUT, KEYS_DIGEST);
 
 /// The application compares it with what it was built for.
 #[used]
@@ -35,7 +33,8 @@ const DESCRIPTOR: BootDescriptor =
     reason = "a section of this name is in no other program, and holds nothing that is executed"
 )]
 #[unsafe(link_section = ".boot_descriptor")]
-static PUBLISHED: [u8; BootDescriptor::LEN] = *DESCRIPTOR.as_bytes();
+static DESCRIPTOR: BootDescriptor =
+    BootDescriptor::new(BOOTLOADER_VERSION, ALGORITHM_SET, &LAYOUT, KEYS_DIGEST);
 
 /// What every piece of work needs.
 struct Bench {
@@ -73,7 +72,7 @@ fn main() -> ! {
             hardware: layout::HARDWARE,
             device: layout::device_id(board::serial_number()),
         },
-        descriptor: DESCRIPTOR,
+        descriptor: &DESCRIPTOR,
     };
     let mut bench = Bench { board, buffer };
     loop {

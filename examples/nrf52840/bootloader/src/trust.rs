@@ -23,9 +23,9 @@ pub(crate) fn boot(bench: &mut Bench, memory: &mut Documents, pinned: &Policy<'_
     let len = bench.run(guard.read_trust(kept, &LAYOUT).ok()?).unwrap_or(0);
     let kept = kept.get(..len)?;
     let adopted = Frame::parse(kept)
-        .ok()
-        .and_then(|frame| AuthenticTrust::from_guard_unchained(frame, &pinned.trust, ALGORITHMS).ok());
-    let policy = Policy { trust: adopted.as_ref().map_or(pinned.trust, Trust::documented), ..*pinned };
+        .map(|frame| AuthenticTrust::from_guard_unchained(frame, &pinned.trust, ALGORITHMS));
+    let adopted = adopted.as_ref().ok().and_then(|adopted| adopted.as_ref().ok());
+    let policy = Policy { trust: adopted.map_or(pinned.trust, Trust::documented), ..*pinned };
     let decision = Boot::new(&LAYOUT, &policy, bench.board.cause).with_guard(&guard);
     let handover = bench.run(decision).ok()?;
     // Whatever of this the flash refuses, the next boot tries again: no reason not to run.
@@ -48,10 +48,11 @@ fn adopt(
 ) -> Option<()> {
     let len = bench.run(guard.read_inbox(memory, &LAYOUT, &policy.trust).ok()?)?;
     let envelope = memory.get(..len)?;
-    let successor = policy.trust.successor(Frame::parse(envelope).ok()?, ALGORITHMS).ok()?;
-    let next = Policy { trust: Trust::documented(&successor), ..*policy };
+    let successor = policy.trust.successor(Frame::parse(envelope).ok()?, ALGORITHMS);
+    let successor = successor.as_ref().ok()?;
+    let next = Policy { trust: Trust::documented(successor), ..*policy };
     // Proves the running image under the new keys first; not on a trial.
-    if let Ok(adopt) = Adopt::new(&LAYOUT, guard, handover, &next, (&successor, envelope)) {
+    if let Ok(adopt) = Adopt::new(&LAYOUT, guard, handover, &next, (successor, envelope)) {
         let _ = bench.run(adopt);
     }
     Some(())

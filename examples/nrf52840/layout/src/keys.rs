@@ -1,11 +1,11 @@
 //! Trust version 1, as `build.rs` found it.
 
 use ota_manifest::{Alg, Digest, Role};
-use ota_verify::{AlgSet, KeyAlgorithm, TrustedKey};
 #[cfg(feature = "ed25519")]
-use ota_verify::{Ed25519, Ed25519Key};
+use ota_verify::Ed25519;
 #[cfg(feature = "lms")]
-use ota_verify::{Lms, LmsKey};
+use ota_verify::Lms;
+use ota_verify::{AlgSet, KeyAlgorithm, TrustedKey};
 
 include!(concat!(env!("OUT_DIR"), "/keys.rs"));
 

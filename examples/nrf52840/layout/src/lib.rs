@@ -4,14 +4,13 @@
 //! Another board with a chip of this family needs changes here and nowhere else.
 //!
 //! ```text
-//!   0x00000  bootloader    32 KiB, its descriptor at the end    written by a cable alone
-//!   0x08000  guard          8 KiB, floor of security versions   } bootloader writes, application reads
-//!   0x0A000  kept trust     8 KiB, two copies                   }
-//!   0x0C000  inbox          4 KiB, the next trust document        application writes, bootloader reads
-//!   0x0D000  journal        8 KiB, who runs and why               both write
-//!   0x0F000  slot A       480 KiB
-//!   0x87000  slot B       480 KiB
-//!   0xFF000  a page that is left over
+//!   0x00000  bootloader    28 KiB, its descriptor at the end    written by a cable alone
+//!   0x07000  guard          8 KiB, floor of security versions   } bootloader writes, application reads
+//!   0x09000  kept trust     8 KiB, two copies                   }
+//!   0x0B000  inbox          4 KiB, the next trust document        application writes, bootloader reads
+//!   0x0C000  journal        8 KiB, who runs and why               both write
+//!   0x0E000  slot A       484 KiB
+//!   0x87000  slot B       484 KiB
 //!  0x100000  end
 //! ```
 //! With hash-based signatures trust documents have twice the pages, and the slots are smaller.
@@ -38,33 +37,37 @@ const PAGE: u32 = FLASH.erase_page;
 /// Bytes of flash.
 pub const FLASH_BYTES: u32 = 0x10_0000;
 /// The bootloader. An application that could write here could undo every promise, so it is locked as the guard region is.
-pub const BOOTLOADER: Region = Region::new(FLASH, 0, 8 * PAGE);
-const GUARD: Region = after(BOOTLOADER, 2);
-/// Pages of a trust document. With hash-based signatures it is longer.
-const DOCUMENT: u32 = if cfg!(feature = "lms") { 2 } else { 1 };
-const KEPT_TRUST: Region = after(GUARD, 2 * DOCUMENT);
-const INBOX: Region = after(KEPT_TRUST, DOCUMENT);
-const JOURNAL: Region = after(INBOX, 2);
-const SLOT_A: Region = after(JOURNAL, SLOT_PAGES);
-const SLOT_B: Region = after(SLOT_A, SLOT_PAGES);
-/// Half of what is left, so that two slots fit whatever comes before them.
-const SLOT_PAGES: u32 = (FLASH_BYTES - end(JOURNAL)) / PAGE / 2;
-const _: () = assert!(end(SLOT_B) <= FLASH_BYTES);
+pub const BOOTLOADER: Region = Region::new(FLASH, 0, BOOTLOADER_PAGES * PAGE);
+/// One more for a bootloader that checks both families of signatures.
+const BOOTLOADER_PAGES: u32 = if cfg!(all(feature = "ed25519", feature = "lms")) { 8 } else { 7 };
 
 /// Where everything lies.
-pub const LAYOUT: Layout = Layout::constant(if cfg!(feature = "lms") {
+pub const LAYOUT: Layout = flash_map(cfg!(feature = "lms"));
+/// Where everything lies for firmware that takes hash-based signatures alone, for tools that know both.
+pub const LMS_LAYOUT: Layout = flash_map(true);
+
+const fn flash_map(lms: bool) -> Layout {
+    // Pages of a trust document. With hash-based signatures it is longer.
+    let document = if lms { 2 } else { 1 };
+    let guard = after(BOOTLOADER, 2);
+    let kept_trust = after(guard, 2 * document);
+    let inbox = after(kept_trust, document);
+    let journal = after(inbox, 2);
+    // Half of what is left, so that two slots fit whatever comes before them.
+    let slot_pages = (FLASH_BYTES - end(journal)) / PAGE / 2;
+    let slot_a = after(journal, slot_pages);
+    let slot_b = after(slot_a, slot_pages);
+    assert!(end(slot_b) <= FLASH_BYTES, "the slots end before the flash does");
+    let partition = Partition::direct_xip(
+        journal,
+        SlotRegion::new(slot_a, slot_a.start),
+        SlotRegion::new(slot_b, slot_b.start),
+    );
+    let partition = partition.with_guard(guard).with_trust(kept_trust, inbox);
     // Signatures of 2.8 KB.
-    PARTITION.with_envelope_limit(4096).with_trust_limit(8192)
-} else {
-    PARTITION
-});
-const PARTITION: Partition = Partition::direct_xip(
-    JOURNAL,
-    SlotRegion::new(SLOT_A, SLOT_A.start),
-    SlotRegion::new(SLOT_B, SLOT_B.start),
-)
-.with_guard(GUARD)
-.with_trust(KEPT_TRUST, INBOX);
+    let limits = if lms { partition.with_envelope_limit(4096).with_trust_limit(8192) } else { partition };
+    Layout::constant(limits)
+}
 
 /// Where the bootloader says what it is: its last bytes.
 pub const DESCRIPTOR: u32 = end(BOOTLOADER) - DESCRIPTOR_LEN;

@@ -21,7 +21,8 @@ pub enum Program {
 /// use layout::{Memory, Program};
 /// use ota_slots::SlotId;
 /// let text = Memory(Program::Application(SlotId::A)).to_string();
-/// assert!(text.contains("FLASH : ORIGIN = 0xf000, LENGTH ="));
+/// let start = layout::LAYOUT.slot(SlotId::A).link_address;
+/// assert!(text.contains(&format!("FLASH : ORIGIN = {start:#x}, LENGTH =")));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory(pub Program);

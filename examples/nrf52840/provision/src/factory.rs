@@ -9,9 +9,9 @@ use crate::flash::Flash;
 use crate::{Keys, Packed, hex};
 
 /// The configuration that the chip reads at its reset (product specification, UICR): the reset button on P0.18, and access
-/// for a debugger. A product closes the port with 0xFFFF_FF00 in the last word, or lets the bootloader do it.
+/// for a debugger. A product closes the port with 0xFFFF_FF00 in the last word.
 ///
-/// The drivers of the firmware write the same at their first start, and reset the chip; here, it is there already.
+/// The application's drivers write the same at their first start, and reset the chip; here, it is there already.
 pub const UICR_WORDS: [(u32, u32); 3] = [(0x1000_1200, 18), (0x1000_1204, 18), (0x1000_1208, 0x5A)];
 
 /// A device as it leaves the factory: bootloader, the first image in its slot, the first record of the journal.

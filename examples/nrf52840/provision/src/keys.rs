@@ -57,7 +57,7 @@ impl Keys {
             Identity { vendor: layout::VENDOR, class: layout::CLASS, hardware: layout::HARDWARE, device };
         let descriptor =
             BootDescriptor::new(layout::BOOTLOADER_VERSION, algorithms, &layout::LAYOUT, trust.digest());
-        Policy { trust, identity, descriptor }
+        Policy { trust, identity, descriptor: Box::leak(Box::new(descriptor)) }
     }
 }
 

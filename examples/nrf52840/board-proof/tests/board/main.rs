@@ -2,6 +2,7 @@
 //! cut.
 
 mod cuts;
+mod memory;
 mod odd;
 mod whole;
 
