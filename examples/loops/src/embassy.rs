@@ -79,21 +79,26 @@ pub async fn run(
             Output::Event(event) => board.log(event),
             Output::Reset => board.reset(),
             Output::Wait => {
-                let wake = [agent.poll_timeout(), testing].into_iter().flatten().fold(now + FEED, u64::min);
-                let wake = Timer::at(Instant::from_millis(wake));
-                let woken = select3(link.receive_async(&mut uart), NEWS.receive(), wake).await;
-                let now = Instant::now().as_millis();
-                match woken {
-                    Either3::First(Ok(Some(down))) => agent.handle_input(now, Input::Message(down)),
-                    Either3::First(Ok(None)) | Either3::Third(()) => {}
-                    Either3::First(Err(_)) => {
-                        agent.handle_input(now, Input::LinkLost);
-                        link.reset();
-                        Timer::after_millis(100).await;
-                    }
-                    Either3::Second(input) => agent.handle_input(now, input),
-                }
+                let due = [agent.poll_timeout(), testing].into_iter().flatten().fold(now + FEED, u64::min);
+                wait(&mut agent, &mut link, &mut uart, due).await;
             }
         }
+    }
+}
+
+/// Takes what comes next: a message, news, or the time when something is `due`, ms.
+async fn wait(agent: &mut Agent<'_>, link: &mut StreamLink<'_>, uart: &mut impl Read, due: u64) {
+    let due = Timer::at(Instant::from_millis(due));
+    let woken = select3(link.receive_async(uart), NEWS.receive(), due).await;
+    let now = Instant::now().as_millis();
+    match woken {
+        Either3::First(Ok(Some(down))) => agent.handle_input(now, Input::Message(down)),
+        Either3::First(Ok(None)) | Either3::Third(()) => {}
+        Either3::First(Err(_)) => {
+            agent.handle_input(now, Input::LinkLost);
+            link.reset();
+            Timer::after_millis(100).await;
+        }
+        Either3::Second(input) => agent.handle_input(now, input),
     }
 }
