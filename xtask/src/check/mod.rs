@@ -83,7 +83,7 @@ pub(crate) const STEPS: [Step; 19] = [
     },
     Step {
         name: "msrv",
-        about: "device crates and the server's engine on the oldest supported toolchain",
+        about: "device crates, the server's engine and the nRF52840's firmware on the oldest supported toolchain",
         slow: true,
         needs: &[Tool::OldestToolchain],
         run: msrv::check,
