@@ -35,7 +35,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
     ticking: JoinHandle<()>,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Opens the data folder and begins to serve.
@@ -45,7 +45,7 @@ pub struct Running {
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let data = &config.data;
     std::fs::create_dir_all(data).with_context(|| format!("cannot make the folder {}", data.display()))?;
-    let lock = lock(data)?;
+    let lock = FolderLock::take(data)?;
     let (operators, tokens) = operators::open_or_create(&data.join("operator.tokens"))?;
     let pinned = config.trust.pinned()?;
     let release = release_key(&config).await?;
@@ -181,11 +181,41 @@ async fn tick(fleet: Fleet, every: Duration, mut stopped: watch::Receiver<bool>)
 }
 
 /// Two servers on one folder would undo each other's work.
-fn lock(data: &Path) -> anyhow::Result<File> {
-    let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    if file.try_lock().is_err() {
-        bail!("another server runs on {}; stop it or choose another --data", data.display());
+struct FolderLock(File);
+
+impl FolderLock {
+    fn take(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join("lock");
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        if file.try_lock().is_err() {
+            bail!("another server runs on {}; stop it or choose another --data", data.display());
+        }
+        Ok(Self(file))
     }
-    Ok(file)
+}
+
+impl Drop for FolderLock {
+    /// Not left to the closing of the file: a process that this one is just starting holds a copy of it until it runs its
+    /// own program, and the lock with it.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FolderLock;
+
+    #[test]
+    fn folder_is_free_after_a_stop_though_a_process_being_started_still_has_the_lock_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert!(FolderLock::take(folder.path()).is_err(), "two servers on one folder");
+        let copy_of_the_child = lock.0.try_clone().unwrap();
+        drop(lock);
+        let again = FolderLock::take(folder.path());
+        assert!(again.is_ok(), "{:?}", again.err());
+        drop(copy_of_the_child);
+        assert!(FolderLock::take(folder.path()).is_err(), "the child's copy took the lock along");
+    }
 }
